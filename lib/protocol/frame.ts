@@ -1,0 +1,113 @@
+import { StreambackMessageError } from '../common/errors';
+import { isRecord, parseJson } from './json';
+import { isId, isInbox } from './keys';
+
+/** The first three are Python's; `accepted` says that a handler runs and has not answered yet. */
+export type FrameEvent = 'response' | 'response_end' | 'response_end_with_error' | 'accepted';
+
+const FRAME_EVENTS: ReadonlySet<unknown> = new Set<FrameEvent>(['response', 'response_end', 'response_end_with_error', 'accepted']);
+
+/** Which execution of which request a frame belongs to. */
+export interface RunIdentity {
+  /** The request's id. */
+  readonly id: string;
+  /** The answering group. */
+  readonly sourceGroup: string;
+  /** Rank of the delivery (F4). */
+  readonly run: number;
+  /** Rank of the try within the delivery, from 1 (F4). */
+  readonly attempt: number;
+  /** The consumer's inbox: who to send control to. */
+  readonly instance: string;
+}
+
+/** What a remote failure carries: a value that the handler's exception filters made, or a code of ours. */
+export type ErrorDetails = { readonly value: unknown } | { readonly code: string };
+
+/** One value, error or end on a lane, decoded. Python's frames have neither `id` nor anything of a run. */
+export interface Frame {
+  /** `unreadable`: the frame names its request, and nothing else in it can be trusted. */
+  readonly event: FrameEvent | 'unreadable';
+  /** Whether there is a value: an end may carry the last one. */
+  readonly hasValue: boolean;
+  readonly value: unknown;
+  /** Always text, as Python has it; for people. */
+  readonly error?: string;
+  readonly details?: ErrorDetails;
+  readonly sourceGroup: string | null;
+  readonly id?: string;
+  /** From 0, without holes, within a run. */
+  readonly seq?: number;
+  readonly run?: number;
+  readonly attempt?: number;
+  readonly instance?: string;
+}
+
+/** Makes the frames of one run; numbers them. */
+export class FrameEncoder {
+  private readonly tail: string;
+  private seq = 0;
+
+  constructor(run: RunIdentity) {
+    this.tail = `,"source_group":${JSON.stringify(run.sourceGroup)},"id":"${run.id}","run":${run.run},"attempt":${run.attempt},"instance":"${run.instance}","seq":`;
+  }
+
+  /** One answer. @param valueJson the answer as JSON */
+  response(valueJson: string): Buffer {
+    return this.frame(`{"event":"response","value":${valueJson}`);
+  }
+
+  /** The end; with `valueJson`, the last answer rides on it. */
+  end(valueJson?: string): Buffer {
+    return this.frame(valueJson === undefined ? '{"event":"response_end","error":null' : `{"event":"response_end","value":${valueJson},"error":null`);
+  }
+
+  endWithError(error: string, detailsJson: string): Buffer {
+    return this.frame(`{"event":"response_end_with_error","error":${JSON.stringify(error)},"details":${detailsJson}`);
+  }
+
+  accepted(): Buffer {
+    return this.frame('{"event":"accepted"');
+  }
+
+  private frame(head: string): Buffer {
+    return Buffer.from(`${head}${this.tail}${this.seq++}}`, 'utf8');
+  }
+}
+
+/** Makes frames of the fields and events that Python knows, and no others. */
+export const pythonFrames = {
+  response: (valueJson: string, sourceGroup: string): Buffer =>
+    Buffer.from(`{"value":${valueJson},"event":"response","source_group":${JSON.stringify(sourceGroup)}}`),
+  end: (sourceGroup: string): Buffer =>
+    Buffer.from(`{"event":"response_end","error":null,"source_group":${JSON.stringify(sourceGroup)}}`),
+  endWithError: (error: string, sourceGroup: string): Buffer =>
+    Buffer.from(`{"event":"response_end_with_error","error":${JSON.stringify(error)},"source_group":${JSON.stringify(sourceGroup)}}`),
+};
+
+/**
+ * Decodes a frame.
+ * @throws StreambackMessageError MALFORMED_MESSAGE
+ */
+export function decodeFrame(bytes: Buffer): Frame {
+  const frame = parseJson(bytes);
+  if (!isRecord(frame) || (!FRAME_EVENTS.has(frame.event) && !isId(frame.id))) throw new StreambackMessageError('MALFORMED_MESSAGE', 'not a frame');
+  const { value, error, details, source_group: sourceGroup, id, seq, run, attempt, instance } = frame;
+  return {
+    event: FRAME_EVENTS.has(frame.event) ? (frame.event as FrameEvent) : 'unreadable',
+    hasValue: value !== undefined,
+    value,
+    error: typeof error === 'string' ? error : error === null || error === undefined ? undefined : JSON.stringify(error),
+    details: isRecord(details) ? (details as ErrorDetails) : undefined,
+    sourceGroup: typeof sourceGroup === 'string' ? sourceGroup : null,
+    id: isId(id) ? id : undefined,
+    seq: rank(seq),
+    run: rank(run),
+    attempt: rank(attempt),
+    instance: isInbox(instance) ? instance : undefined,
+  };
+}
+
+function rank(value: unknown): number | undefined {
+  return Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : undefined;
+}

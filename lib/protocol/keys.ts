@@ -1,0 +1,24 @@
+import { randomUUID } from 'node:crypto';
+
+const TAIL = '[A-Za-z0-9._-]{1,128}';
+const FEEDBACK_TOPIC = new RegExp(`^streamback_feedback_${TAIL}$`);
+const INBOX = new RegExp(`^streamback_inbox_${TAIL}$`);
+const ID = new RegExp(`^${TAIL}$`);
+
+/** A fresh id for a request or an event. */
+export const newId = (): string => randomUUID();
+
+/** The feedback topic of a request; its name alone says whose it is, as in Python. */
+export const feedbackTopicOf = (id: string): string => `streamback_feedback_${id}`;
+
+/** A fresh name for a process's inbox. */
+export const newInbox = (): string => `streamback_inbox_${randomUUID()}`;
+
+/** Whether answers may be written there: whatever else a message names is never written to. */
+export const isFeedbackTopic = (key: unknown): key is string => typeof key === 'string' && FEEDBACK_TOPIC.test(key);
+
+/** Whether frames or control may be written there. */
+export const isInbox = (key: unknown): key is string => typeof key === 'string' && INBOX.test(key);
+
+/** Whether a message's id can be one of ours. */
+export const isId = (id: unknown): id is string => typeof id === 'string' && ID.test(id);
