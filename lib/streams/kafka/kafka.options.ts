@@ -1,0 +1,27 @@
+import type { ConsumerConfig, KafkaConfig, ProducerConfig, ProducerBatch } from 'kafkajs';
+
+/** How a Kafka stream is used; named as Nest's `KafkaOptions` where it has a name. */
+export interface StreambackKafkaOptions {
+  /** kafkajs' own client options, over what the URL says. @default {} */
+  readonly client?: Partial<KafkaConfig>;
+  /** kafkajs' own consumer options. @default { maxWaitTimeInMs: 200 } */
+  readonly consumer?: Partial<Omit<ConsumerConfig, 'groupId' | 'partitionAssigners' | 'allowAutoTopicCreation'>>;
+  /** The rest the producer decides itself. @default kafkajs' */
+  readonly producer?: Pick<ProducerConfig, 'metadataMaxAge'>;
+  /** How each produce request is sent. @default kafkajs': acks -1, timeout 30_000 ms, no compression */
+  readonly send?: Pick<ProducerBatch, 'acks' | 'timeout' | 'compression'>;
+  /** Create missing topics, dead letters' too. @default true */
+  readonly createTopics?: boolean;
+  /** Partitions of a created topic. @default the broker's `num.partitions` */
+  readonly partitions?: number;
+  /** Replicas of a created topic. @default the broker's `default.replication.factor` */
+  readonly replicationFactor?: number;
+  /** Where a group without a commit starts: at the earliest message, or at what comes from now on. @default true */
+  readonly fromBeginning?: boolean;
+  /** Time between commits, in ms; they are made beside the consume loop. @default 1_000 */
+  readonly commitIntervalMs?: number;
+  /** Messages of a partition handled ahead of its commit; the partition pauses beyond. A kill can repeat these. @default 10_000 */
+  readonly maxUncommitted?: number;
+  /** Allow SASL PLAIN without TLS, which shows the password to the network. @default false */
+  readonly allowPlaintextSasl?: boolean;
+}

@@ -1,0 +1,119 @@
+/**
+ * A header as a broker keeps it. A list of pairs, because a broker keeps the order and allows a name twice.
+ */
+export type MessageHeader = readonly [name: string, value: Buffer];
+
+/** What {@link MainStream.publish} takes. */
+export interface OutgoingMessage {
+  /** The full topic name, prefix included. */
+  readonly topic: string;
+  /** Messages of one key keep their order (M4); `null` leaves the place to the stream. */
+  readonly key: string | Buffer | null;
+  /** The encoded message; `null` is legal and is handed over as such. */
+  readonly value: Buffer | null;
+  readonly headers: readonly MessageHeader[];
+}
+
+/** One message as it came from the broker: the raw facts, nothing decoded. */
+export interface MainStreamMessage {
+  readonly topic: string;
+  readonly partition: number;
+  /** The place in the partition; decimal, because brokers count with 64 bits. */
+  readonly offset: string;
+  /** Epoch ms, as the broker has it. */
+  readonly timestamp: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: readonly MessageHeader[];
+  /**
+   * Rank of this delivery among the deliveries of the same message: a later one never has a smaller rank (M3, F4). Kafka: the
+   * group's generation. A broker that counts deliveries: that count.
+   */
+  readonly rank: number;
+}
+
+/** One message as handed to a subscriber, until it is settled. Exactly one of `settle` and `release` is called, once. */
+export interface MainStreamDelivery {
+  readonly message: MainStreamMessage;
+  /** The message is done with and must not come again (M2). Never throws; settling what was revoked does nothing. */
+  settle(): void;
+  /** The message was not handled: it is to be delivered again (M3), to this or another subscriber. Never throws. */
+  release(): void;
+  /** Aborts when the message no longer belongs to this subscriber: it will be, or was, delivered to another. */
+  readonly revoked: AbortSignal;
+}
+
+export interface MainStreamSubscribeOptions {
+  /** The consumer group. Each group gets every message; within a group, one subscriber does. */
+  readonly group: string;
+  /** Full topic names. Missing ones are created where the stream may create topics. */
+  readonly topics: readonly string[];
+  /** Deliveries handed over and not yet settled or released, over all topics; fetching pauses beyond (M7). */
+  readonly maxInFlight: number;
+  /**
+   * Takes one delivery, in the order of its partition. It must return at once and must not throw: ordering by key, concurrency
+   * and handling are the subscriber's business; pausing is the stream's, by what is unsettled.
+   */
+  readonly onDelivery: (delivery: MainStreamDelivery) => void;
+  /** Told what changes hands. `revoked` comes after the work of those partitions has drained, or its time was up. */
+  readonly onRebalance?: (change: { assigned: readonly TopicPartition[]; revoked: readonly TopicPartition[] }) => void;
+  /** How long work on a revoked partition, or work at closing, is waited for before its `revoked` signal aborts, in ms. */
+  readonly drainTimeoutMs: number;
+}
+
+export interface TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+export interface MainStreamSubscription {
+  /**
+   * Stops handing over deliveries at once; what is in flight may go on and settle. Resolves when nothing more will be handed over.
+   * @default called by `close`
+   */
+  stop(): Promise<void>;
+  /** `stop`, waits for in-flight deliveries up to `drainTimeoutMs`, aborts the rest, saves what is settled (M8). Idempotent. */
+  close(): Promise<void>;
+}
+
+/** What a stream can do beyond the minimum; the contract suite tests what is declared. */
+export interface MainStreamCapabilities {
+  /** Messages outlive the processes that sent them and the stream's own restart. */
+  readonly durable: boolean;
+  /** Messages of one key are delivered in the order they were published (M4). */
+  readonly keyOrder: boolean;
+  /** Several subscribers of a group share the topics, and take over from one that went. */
+  readonly rebalance: boolean;
+  /** `lag` is there. */
+  readonly lag: boolean;
+}
+
+export type StreamStatus = 'connected' | 'reconnecting' | 'rebalancing' | 'disconnected';
+
+/**
+ * Carries requests and events to consumers. The numbered promises (M1-M8) are those of docs/guarantees.md; `testMainStream` of
+ * `nestjs-streamback/testing` holds an implementation to them.
+ */
+export interface MainStream {
+  /** The system, for logs and errors: `kafka`, `memory`. */
+  readonly name: string;
+  readonly capabilities: MainStreamCapabilities;
+  /** Connects what publishing needs. Idempotent; called once before the first `publish`. @throws StreambackConnectionError */
+  connect(): Promise<void>;
+  /**
+   * Resolves when the broker has acknowledged the message (M1).
+   * @throws StreambackPublishError TOO_LARGE, PUBLISH_TIMEOUT
+   * @throws StreambackConnectionError UNKNOWN_TOPIC, UNREACHABLE, NOT_AUTHORIZED, AUTHENTICATION_FAILED, CLOSED
+   */
+  publish(message: OutgoingMessage): Promise<void>;
+  /** Resolves once the subscriber is assigned, so that what is published from now on reaches it. @throws StreambackConnectionError */
+  subscribe(options: MainStreamSubscribeOptions): Promise<MainStreamSubscription>;
+  /** Messages not yet handled by the group, per topic. */
+  lag?(group: string, topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  /** Called with each change; the first call comes at once. Returns a function that ends it. */
+  onStatus(listener: (status: StreamStatus) => void): () => void;
+  /** Flushes what was handed over, up to its timeout, and frees everything. Idempotent. Subscriptions are closed before. */
+  close(): Promise<void>;
+  /** The driver's own objects, for what the contract does not cover. */
+  unwrap(): unknown;
+}
