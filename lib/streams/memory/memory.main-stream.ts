@@ -1,0 +1,143 @@
+import { StreambackAbortError, StreambackConnectionError } from '../../common/errors';
+import type {
+  MainStream,
+  MainStreamCapabilities,
+  MainStreamDelivery,
+  MainStreamMessage,
+  MainStreamSubscribeOptions,
+  MainStreamSubscription,
+  OutgoingMessage,
+  StreamStatus,
+} from '../main-stream';
+import { MemoryTopicStore, type MemoryGroup } from './memory.topic-store';
+
+/**
+ * A main stream within this process: for development, tests, and apps that are one process. Of the same name, the same stream; it is
+ * gone when its last user has closed.
+ */
+export class MemoryMainStream implements MainStream {
+  readonly name = 'memory';
+  readonly capabilities: MainStreamCapabilities = { durable: false, keyOrder: true, rebalance: true, lag: true };
+  private readonly store: MemoryTopicStore;
+  private closed = false;
+
+  /** @param name streams of one name in one process are the same stream */
+  constructor(name = '') {
+    this.store = MemoryTopicStore.acquire(name);
+  }
+
+  async connect(): Promise<void> {}
+
+  async publish(message: OutgoingMessage): Promise<void> {
+    if (this.closed) throw new StreambackConnectionError('CLOSED', 'The memory stream is closed');
+    this.store.publish(message);
+  }
+
+  async subscribe(options: MainStreamSubscribeOptions): Promise<MainStreamSubscription> {
+    if (this.closed) throw new StreambackConnectionError('CLOSED', 'The memory stream is closed');
+    const subscription = new MemorySubscription(this.store.group(options.group), options);
+    options.onRebalance?.({ assigned: options.topics.map((topic) => ({ topic, partition: 0 })), revoked: [] });
+    return subscription;
+  }
+
+  async lag(group: string, topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const members = this.store.group(group);
+    return new Map(topics.map((topic) => [topic, members.lag(topic)]));
+  }
+
+  onStatus(listener: (status: StreamStatus) => void): () => void {
+    listener(this.closed ? 'disconnected' : 'connected');
+    return () => {};
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    this.store.releaseUser();
+  }
+
+  unwrap(): unknown {
+    return this.store;
+  }
+}
+
+/** One subscriber of a group. */
+class MemorySubscription implements MainStreamSubscription {
+  private readonly revocation = new AbortController();
+  private readonly inFlight = new Set<MainStreamMessage>();
+  private readonly idle: (() => void)[] = [];
+  private stopped = false;
+  private scheduled = false;
+  private closing?: Promise<void>;
+
+  constructor(
+    private readonly group: MemoryGroup,
+    private readonly options: MainStreamSubscribeOptions,
+  ) {
+    group.join(this.wake, options.topics);
+    this.wake();
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    this.group.leave(this.wake);
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.drain();
+    return this.closing;
+  }
+
+  private async drain(): Promise<void> {
+    await this.stop();
+    if (this.inFlight.size > 0) {
+      let timer: NodeJS.Timeout | undefined;
+      await Promise.race([
+        new Promise<void>((resolve) => this.idle.push(resolve)),
+        new Promise<void>((resolve) => (timer = setTimeout(resolve, this.options.drainTimeoutMs))),
+      ]);
+      clearTimeout(timer);
+    }
+    this.revocation.abort(new StreambackAbortError('SHUTDOWN', 'The process is closing'));
+    for (const message of [...this.inFlight]) this.giveBack(message);
+  }
+
+  /** Takes what there is in a later turn, as a broker would: never within the publisher's own call. */
+  private readonly wake = (): void => {
+    if (this.scheduled || this.stopped) return;
+    this.scheduled = true;
+    setImmediate(() => {
+      this.scheduled = false;
+      while (!this.stopped && this.inFlight.size < this.options.maxInFlight) {
+        const message = this.group.take(this.options.topics);
+        if (!message) return;
+        this.inFlight.add(message);
+        this.options.onDelivery(this.delivery(message));
+      }
+    });
+  };
+
+  private delivery(message: MainStreamMessage): MainStreamDelivery {
+    return {
+      message,
+      revoked: this.revocation.signal,
+      settle: () => {
+        if (!this.inFlight.delete(message)) return;
+        this.group.settle(message);
+        this.onRoom();
+      },
+      release: () => this.giveBack(message),
+    };
+  }
+
+  private giveBack(message: MainStreamMessage): void {
+    if (!this.inFlight.delete(message)) return;
+    this.group.giveBack(message);
+    this.onRoom();
+  }
+
+  private onRoom(): void {
+    this.wake();
+    if (this.inFlight.size === 0) for (const resolve of this.idle.splice(0)) resolve();
+  }
+}

@@ -1,0 +1,121 @@
+import { Queue } from '../../common/queue';
+import type { MainStreamMessage, OutgoingMessage } from '../main-stream';
+
+/** Messages that a topic keeps for groups that come later; the oldest go first. */
+const MAX_KEPT = 10_000;
+
+/** The topics of one memory stream. A topic is one partition. */
+export class MemoryTopicStore {
+  private static readonly stores = new Map<string, MemoryTopicStore>();
+  private readonly groups = new Map<string, MemoryGroup>();
+  private readonly logs = new Map<string, { messages: MainStreamMessage[]; nextOffset: number }>();
+  private users = 0;
+
+  /** The store of that name, made where there is none; each call is matched by one of `releaseUser`. */
+  static acquire(name: string): MemoryTopicStore {
+    let store = this.stores.get(name);
+    if (!store) this.stores.set(name, (store = new MemoryTopicStore(name)));
+    store.users += 1;
+    return store;
+  }
+
+  private constructor(private readonly name: string) {}
+
+  releaseUser(): void {
+    this.users -= 1;
+    if (this.users === 0) MemoryTopicStore.stores.delete(this.name);
+  }
+
+  publish({ topic, key, value, headers }: OutgoingMessage): void {
+    const log = this.log(topic);
+    const message: MainStreamMessage = {
+      topic,
+      partition: 0,
+      offset: String(log.nextOffset++),
+      timestamp: Date.now(),
+      key: typeof key === 'string' ? Buffer.from(key, 'utf8') : key,
+      value,
+      headers,
+      rank: 1,
+    };
+    log.messages.push(message);
+    if (log.messages.length > MAX_KEPT) log.messages.splice(0, MAX_KEPT / 10);
+    for (const group of this.groups.values()) group.add(message);
+  }
+
+  /** A group starts at the earliest message that is kept. */
+  group(name: string): MemoryGroup {
+    let group = this.groups.get(name);
+    if (!group) {
+      group = new MemoryGroup();
+      for (const log of this.logs.values()) for (const message of log.messages) group.add(message);
+      this.groups.set(name, group);
+    }
+    return group;
+  }
+
+  private log(topic: string): { messages: MainStreamMessage[]; nextOffset: number } {
+    let log = this.logs.get(topic);
+    if (!log) this.logs.set(topic, (log = { messages: [], nextOffset: 0 }));
+    return log;
+  }
+}
+
+/** What one group has not settled yet. */
+export class MemoryGroup {
+  private readonly waiting = new Map<string, Queue<MainStreamMessage>>();
+  /** Given back, by topic, in the order of their offsets: they come again before what is new. */
+  private readonly returned = new Map<string, MainStreamMessage[]>();
+  private readonly unsettled = new Map<string, number>();
+  private readonly members = new Map<() => void, readonly string[]>();
+
+  join(wake: () => void, topics: readonly string[]): void {
+    this.members.set(wake, topics);
+  }
+
+  leave(wake: () => void): void {
+    this.members.delete(wake);
+  }
+
+  add(message: MainStreamMessage): void {
+    let queue = this.waiting.get(message.topic);
+    if (!queue) this.waiting.set(message.topic, (queue = new Queue()));
+    queue.push(message);
+    this.count(message.topic, 1);
+    this.wake(message.topic);
+  }
+
+  take(topics: readonly string[]): MainStreamMessage | undefined {
+    for (const topic of topics) {
+      const message = this.returned.get(topic)?.shift() ?? this.waiting.get(topic)?.shift();
+      if (message) return message;
+    }
+    return undefined;
+  }
+
+  settle(message: MainStreamMessage): void {
+    this.count(message.topic, -1);
+  }
+
+  /** It comes again with a higher rank (M3). */
+  giveBack(message: MainStreamMessage): void {
+    const again = { ...message, rank: message.rank + 1 };
+    const returned = this.returned.get(message.topic) ?? [];
+    this.returned.set(message.topic, returned);
+    const at = returned.findIndex((other) => Number(other.offset) > Number(message.offset));
+    returned.splice(at === -1 ? returned.length : at, 0, again);
+    this.wake(message.topic);
+  }
+
+  lag(topic: string): number {
+    return this.unsettled.get(topic) ?? 0;
+  }
+
+  private count(topic: string, change: number): void {
+    this.unsettled.set(topic, (this.unsettled.get(topic) ?? 0) + change);
+  }
+
+  private wake(topic: string): void {
+    for (const [wake, topics] of this.members) if (topics.includes(topic)) wake();
+  }
+}
