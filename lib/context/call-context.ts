@@ -1,0 +1,19 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+/** What the handling of one message carries along, whatever it calls. */
+export interface CallContext {
+  /** Epoch ms after which nobody waits for the answer; Infinity without a deadline. A nested request inherits it (F7). */
+  readonly deadline: number;
+  /** Nothing while there is room for a further answer, else a promise of room: what slows a pulling handler (F5). */
+  room(): Promise<void> | undefined;
+  /** Told the error as the handler threw it, before exception filters make something else of it. */
+  noteFailure(error: unknown): void;
+}
+
+const storage = new AsyncLocalStorage<CallContext>();
+
+/** The message that is being handled here, if any. */
+export const currentCall = (): CallContext | undefined => storage.getStore();
+
+/** Calls `work` as part of the handling of a message. */
+export const runInCall = <Result>(context: CallContext, work: () => Result): Result => storage.run(context, work);

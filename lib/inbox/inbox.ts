@@ -1,0 +1,117 @@
+import { StreambackLaneError } from '../common/errors';
+import type { StreambackLogger } from '../common/logger';
+import { decodeControl, type ControlMessage } from '../protocol/control-message';
+import { decodeFrame, type Frame } from '../protocol/frame';
+import { newInbox } from '../protocol/keys';
+import type { FeedbackStream, InboxItem, InboxReader } from '../streams/feedback-stream';
+
+/** Who takes what arrives. */
+export interface InboxReceivers {
+  /** A frame, for one of this process's lanes. */
+  onFrame(frame: Frame): void;
+  /** The inbox is gone with all that was in it; a new one is made for what comes. */
+  onLost(error: StreambackLaneError): void;
+}
+
+export interface InboxOptions {
+  readonly leaseMs: number;
+  readonly ttlMs: number;
+  readonly logger: StreambackLogger;
+}
+
+/** The one feedback stream that a connection reads: frames for its lanes, control for its handlers. */
+export class Inbox {
+  private currentKey = newInbox();
+  private opening?: Promise<void>;
+  private reader?: InboxReader;
+  private closed = false;
+  private unreadable = 0;
+  private readonly receivers: InboxReceivers[] = [];
+  private readonly controlReceivers: ((message: ControlMessage) => void)[] = [];
+
+  constructor(
+    private readonly feedback: FeedbackStream,
+    private readonly options: InboxOptions,
+  ) {}
+
+  /** Its key: what requests and frames name. Another one after a loss. */
+  get key(): string {
+    return this.currentKey;
+  }
+
+  /** Whether what is sent to {@link key} arrives now. */
+  get isOpen(): boolean {
+    return this.reader !== undefined;
+  }
+
+  receive(receivers: InboxReceivers): void {
+    this.receivers.push(receivers);
+  }
+
+  receiveControl(receiver: (message: ControlMessage) => void): void {
+    this.controlReceivers.push(receiver);
+  }
+
+  /** Creates and reads the inbox, once; a failed attempt may be repeated. @throws StreambackConnectionError */
+  open(): Promise<void> {
+    this.opening ??= this.openReader().catch((error: unknown) => {
+      this.opening = undefined;
+      throw error;
+    });
+    return this.opening;
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.opening?.catch(() => {});
+    await this.reader?.close();
+    this.reader = undefined;
+  }
+
+  private async openReader(): Promise<void> {
+    await this.feedback.connect();
+    const inbox = this.currentKey;
+    this.reader = await this.feedback.openReader({
+      inbox,
+      ttlMs: this.options.ttlMs,
+      leaseMs: this.options.leaseMs,
+      onItems: this.onItems,
+      onLost: () => this.onLost(inbox),
+    });
+  }
+
+  private onLost(inbox: string): void {
+    if (this.closed || inbox !== this.currentKey) return;
+    this.reader = undefined;
+    this.opening = undefined;
+    this.currentKey = newInbox();
+    this.options.logger.error('The inbox is gone with the answers in it: Redis was emptied, evicted it or failed over. Making a new one.');
+    const error = new StreambackLaneError('INBOX_LOST', 'The inbox is gone with the answers in it');
+    for (const receiver of this.receivers) receiver.onLost(error);
+    // Consumers need an inbox for control even when nobody sends; a failure shows with the next request.
+    this.open().catch((cause: unknown) => this.options.logger.error(`The new inbox could not be made: ${String(cause)}`));
+  }
+
+  private readonly onItems = (items: readonly InboxItem[]): void => {
+    for (const { field, value } of items) {
+      try {
+        if (field === 'frame') {
+          const frame = decodeFrame(value);
+          for (const receiver of this.receivers) receiver.onFrame(frame);
+        } else {
+          const message = decodeControl(value);
+          for (const receive of this.controlReceivers) receive(message);
+        }
+      } catch (error) {
+        this.onUnreadable(error);
+      }
+    }
+  };
+
+  /** Loud once and then at each power of ten: whoever writes garbage must not be able to fill the log. */
+  private onUnreadable(error: unknown): void {
+    this.unreadable += 1;
+    if (!Number.isInteger(Math.log10(this.unreadable))) return;
+    this.options.logger.error(`The inbox got something unreadable (${this.unreadable} so far), dropped: ${String(error)}`);
+  }
+}
