@@ -1,0 +1,58 @@
+import { StreambackLaneError } from '../common/errors';
+import type { Frame } from '../protocol/frame';
+
+/** What is to be done with a frame. */
+export type FrameVerdict = 'deliver' | 'drop' | StreambackLaneError;
+
+/**
+ * Which frames of a lane reach its reader: each once, in order, of one run (F1, F4). A lane that has emitted nothing follows the
+ * newest run; a lower rank is dropped, and of two equal ones the first seen stays.
+ */
+export class FrameOrder {
+  private run = -1;
+  private attempt = -1;
+  private from: string | undefined;
+  private nextSeq = 0;
+  private emitted = false;
+
+  /** The consumer whose run is followed: who to send control to. */
+  get instance(): string | undefined {
+    return this.from;
+  }
+
+  /** The try that is followed, from 1; 0 before the first frame. */
+  get currentAttempt(): number {
+    return Math.max(this.attempt, 0);
+  }
+
+  accept(frame: Frame): FrameVerdict {
+    const { seq, run, attempt, instance } = frame;
+    if (frame.event === 'unreadable') return malformed('a frame of an unknown kind');
+    if (seq === undefined) return frame.id === undefined ? this.deliver(frame) : malformed('a frame without seq');
+    if (run === undefined || attempt === undefined || instance === undefined) return malformed('a frame that names no run');
+    const rank = run - this.run || attempt - this.attempt;
+    if (rank < 0) return 'drop';
+    if (rank > 0) {
+      if (this.emitted) return new StreambackLaneError('RESTARTED', 'The handler began anew after answers had been read');
+      this.run = run;
+      this.attempt = attempt;
+      this.from = instance;
+      this.nextSeq = 0;
+    } else if (instance !== this.from) return 'drop';
+    if (seq < this.nextSeq) return 'drop';
+    if (seq > this.nextSeq) {
+      return new StreambackLaneError('GAP', `${seq - this.nextSeq} answers are lost: number ${seq} came where ${this.nextSeq} was due`);
+    }
+    this.nextSeq += 1;
+    return this.deliver(frame);
+  }
+
+  private deliver(frame: Frame): FrameVerdict {
+    if (frame.hasValue) this.emitted = true;
+    return 'deliver';
+  }
+}
+
+function malformed(what: string): StreambackLaneError {
+  return new StreambackLaneError('MALFORMED_FRAME', `The lane got ${what}`);
+}

@@ -1,0 +1,111 @@
+import type { Clock } from '../common/clock';
+import { StreambackTimeoutError } from '../common/errors';
+import { Queue } from '../common/queue';
+import type { AnswerObserver, PendingRequest } from './pending-request';
+
+export interface LaneReadOptions {
+  /** Longest wait for this answer, in ms; the lane stays open when it passes. @default none: the request's own timeouts hold */
+  readonly timeoutMs?: number;
+}
+
+interface Waiter<Answer> {
+  resolve(answer: Answer | undefined): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * All answers to one request, pulled one by one: by `read()`, or by `for await`, whose leaving closes the lane.
+ */
+export class Lane<Answer = unknown> implements AsyncIterable<Answer> {
+  private readonly buffered = new Queue<Answer>();
+  private readonly waiters: Waiter<Answer>[] = [];
+  private outcome: { readonly error: unknown } | 'end' | undefined;
+  private readonly request: PendingRequest;
+
+  /** Made by `StreambackClient.open`. */
+  constructor(
+    start: (observer: AnswerObserver) => PendingRequest,
+    private readonly clock: Clock,
+  ) {
+    this.request = start({
+      next: (value) => this.onAnswer(value as Answer),
+      error: (error) => this.onOver({ error }),
+      complete: () => this.onOver('end'),
+    });
+  }
+
+  /** The request's id. */
+  get id(): string {
+    return this.request.id;
+  }
+
+  /** The try that the answers come from, counted from 1; 0 before the first. */
+  get attempt(): number {
+    return this.request.attempt;
+  }
+
+  /** The group that answers; null before the first answer. */
+  get group(): string | null {
+    return this.request.group;
+  }
+
+  /**
+   * The next answer; `undefined` is the end, now and ever after.
+   * @throws StreambackTimeoutError READ_TIMEOUT when `timeoutMs` has passed; the lane is still open then
+   * @throws whatever ended the lane: a StreambackLaneError, or what the handler threw, in Nest's form
+   */
+  async read(options: LaneReadOptions = {}): Promise<Answer | undefined> {
+    if (this.buffered.size > 0) return this.buffered.shift();
+    if (this.outcome) return settled(this.outcome);
+    return new Promise<Answer | undefined>((resolve, reject) => {
+      const waiter: Waiter<Answer> = { resolve, reject };
+      this.waiters.push(waiter);
+      if (options.timeoutMs === undefined) return;
+      const timer = this.clock.setTimeout(() => {
+        this.waiters.splice(this.waiters.indexOf(waiter), 1);
+        reject(new StreambackTimeoutError('READ_TIMEOUT', `No answer within ${options.timeoutMs} ms`, { waitingFor: 'next-answer' }));
+      }, options.timeoutMs);
+      waiter.resolve = (answer) => (this.clock.clearTimeout(timer), resolve(answer));
+      waiter.reject = (error) => (this.clock.clearTimeout(timer), reject(error));
+    });
+  }
+
+  /** Wants no more: frees the lane on this side and tells the handler. What was not read is gone; reads give `undefined`. */
+  close(): void {
+    this.request.close();
+    this.buffered.clear();
+    this.onOver('end');
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Answer, undefined> {
+    return {
+      next: async () => {
+        const answer = await this.read();
+        return answer === undefined ? { done: true, value: undefined } : { done: false, value: answer };
+      },
+      return: async () => {
+        this.close();
+        return { done: true, value: undefined };
+      },
+    };
+  }
+
+  private onAnswer(answer: Answer): void {
+    const waiter = this.waiters.shift();
+    if (waiter) waiter.resolve(answer);
+    else this.buffered.push(answer);
+  }
+
+  private onOver(outcome: { readonly error: unknown } | 'end'): void {
+    this.outcome ??= outcome;
+    for (const waiter of this.waiters.splice(0)) {
+      if (outcome === 'end') waiter.resolve(undefined);
+      else waiter.reject(outcome.error);
+    }
+  }
+}
+
+function settled(outcome: { readonly error: unknown } | 'end'): undefined {
+  if (outcome !== 'end') throw outcome.error;
+  return undefined;
+}

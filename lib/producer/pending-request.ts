@@ -1,0 +1,120 @@
+import { StreambackLaneError, StreambackTimeoutError, type WaitingFor } from '../common/errors';
+import type { Frame } from '../protocol/frame';
+import type { Expiring } from './deadlines';
+import { FrameOrder } from './frame-order';
+import { remoteError } from './remote-error';
+
+/** Who takes the answers of one request; an Rx subscriber is one. */
+export interface AnswerObserver {
+  next(value: unknown): void;
+  error(error: unknown): void;
+  complete(): void;
+}
+
+/** What a request needs of its producer. */
+export interface PendingRequestOwner {
+  now(): number;
+  /** The request is over: for whatever reason, once. `cancel`: its handler may still be running. */
+  onOver(request: PendingRequest, cancel: boolean): void;
+}
+
+const TIMEOUT_TEXT: Record<WaitingFor, string> = {
+  broker: 'the broker to acknowledge the request',
+  consumer: 'a consumer to take the request',
+  'first-answer': 'the first answer',
+  'next-answer': 'the next answer',
+};
+
+/** One request in flight, from its sending to its end. */
+export class PendingRequest implements Expiring {
+  /** The group that answers; null before the first frame. */
+  group: string | null = null;
+  private readonly order = new FrameOrder();
+  private waitingFor: WaitingFor = 'broker';
+  private lastActivity: number;
+  private over = false;
+
+  /** @param deadline epoch ms, or Infinity */
+  constructor(
+    readonly id: string,
+    readonly pattern: string,
+    private readonly observer: AnswerObserver,
+    readonly deadline: number,
+    private readonly idleTimeoutMs: number,
+    private readonly owner: PendingRequestOwner,
+  ) {
+    this.lastActivity = owner.now();
+  }
+
+  get isOver(): boolean {
+    return this.over;
+  }
+
+  get instance(): string | undefined {
+    return this.order.instance;
+  }
+
+  get attempt(): number {
+    return this.order.currentAttempt;
+  }
+
+  get expiresAt(): number {
+    return Math.min(this.deadline, this.lastActivity + this.idleTimeoutMs);
+  }
+
+  /** The broker has it. */
+  acknowledged(): void {
+    if (this.waitingFor === 'broker') this.waitingFor = 'consumer';
+  }
+
+  /** It could not be published; answers prove the opposite. */
+  unpublished(error: unknown): void {
+    if (this.order.instance === undefined) this.fail(error);
+  }
+
+  onFrame(frame: Frame): void {
+    if (this.over) return;
+    const verdict = this.order.accept(frame);
+    if (verdict === 'drop') return;
+    if (verdict !== 'deliver') return this.fail(verdict);
+    this.lastActivity = this.owner.now();
+    this.group = frame.sourceGroup;
+    this.waitingFor = frame.event === 'accepted' ? 'first-answer' : 'next-answer';
+    if (frame.event === 'response_end_with_error') {
+      this.finish(false);
+      this.observer.error(remoteError(frame));
+      return;
+    }
+    const ends = frame.event === 'response_end';
+    if (ends) this.finish(false);
+    if (frame.hasValue) this.observer.next(frame.value);
+    if (ends) this.observer.complete();
+  }
+
+  expire(): void {
+    const deadlinePassed = this.owner.now() >= this.deadline;
+    const { waitingFor } = this;
+    const details = { waitingFor };
+    this.fail(
+      deadlinePassed
+        ? new StreambackTimeoutError('DEADLINE_EXCEEDED', `'${this.pattern}' ran out of time waiting for ${TIMEOUT_TEXT[waitingFor]}`, details)
+        : new StreambackTimeoutError('IDLE_TIMEOUT', `'${this.pattern}' waited ${this.idleTimeoutMs} ms for ${TIMEOUT_TEXT[waitingFor]}`, details),
+    );
+  }
+
+  fail(error: unknown): void {
+    if (this.over) return;
+    this.finish(!(error instanceof StreambackLaneError && error.code === 'INBOX_LOST'));
+    this.observer.error(error);
+  }
+
+  /** The reader wants no more. */
+  close(): void {
+    if (!this.over) this.finish(true);
+  }
+
+  private finish(cancel: boolean): void {
+    this.over = true;
+    this.owner.onOver(this, cancel);
+  }
+}

@@ -1,0 +1,184 @@
+import { SYSTEM_CLOCK, type Clock } from '../common/clock';
+import { StreambackConfigError, StreambackConnectionError, StreambackPublishError, StreambackTimeoutError } from '../common/errors';
+import { currentCall } from '../context/call-context';
+import type { FeedbackWriter } from '../inbox/feedback-writer';
+import type { Inbox } from '../inbox/inbox';
+import { encodeControl } from '../protocol/control-message';
+import { encodeEnvelope } from '../protocol/envelope';
+import type { Frame } from '../protocol/frame';
+import { toJson } from '../protocol/json';
+import { feedbackTopicOf, newId } from '../protocol/keys';
+import { topicOf } from '../protocol/topic-name';
+import type { MainStream, MessageHeader } from '../streams/main-stream';
+import { Deadlines } from './deadlines';
+import { Lane } from './lane';
+import { PendingRequest, type AnswerObserver, type PendingRequestOwner } from './pending-request';
+import { DEFAULT_IDLE_TIMEOUT_MS, type StreambackRequestOptions } from './request-options';
+
+export interface ProducerOptions {
+  readonly group: string;
+  readonly topicsPrefix: string;
+  readonly maxMessageBytes: number;
+  readonly defaults: StreambackRequestOptions;
+  readonly clock?: Clock;
+}
+
+/** Topics of patterns are remembered, up to so many: patterns can be made up while running. */
+const MAX_REMEMBERED_TOPICS = 1_000;
+const NO_HEADERS: readonly MessageHeader[] = [];
+
+/** The sending half of a connection: publishes events and requests, and routes frames to the requests in flight. */
+export class Producer implements PendingRequestOwner {
+  private readonly requests = new Map<string, PendingRequest>();
+  private readonly deadlines: Deadlines;
+  private readonly clock: Clock;
+  private readonly topics = new Map<string, string>();
+  private connecting?: Promise<void>;
+  private connected = false;
+  private closed = false;
+
+  /** @param feedback what answers come by; without it only events can be sent */
+  constructor(
+    private readonly main: MainStream,
+    private readonly feedback: { readonly inbox: Inbox; readonly writer: FeedbackWriter } | undefined,
+    private readonly options: ProducerOptions,
+  ) {
+    this.clock = options.clock ?? SYSTEM_CLOCK;
+    this.deadlines = new Deadlines(this.requests, this.clock);
+    feedback?.inbox.receive({
+      onFrame: (frame) => this.onFrame(frame),
+      onLost: (error) => [...this.requests.values()].forEach((request) => request.fail(error)),
+    });
+  }
+
+  /** Connects what sending needs; cached, and tried again after a failure. @throws StreambackConnectionError */
+  connect(): Promise<void> {
+    this.connecting ??= Promise.all([this.main.connect(), this.feedback?.inbox.open()]).then(
+      () => void (this.connected = true),
+      (error: unknown) => {
+        this.connecting = undefined;
+        throw error;
+      },
+    );
+    return this.connecting;
+  }
+
+  /** Publishes an event; resolves when the broker has it (M1). @throws StreambackPublishError, StreambackConnectionError */
+  async emit(pattern: string, data: unknown, options: StreambackRequestOptions = {}): Promise<void> {
+    const valueJson = toJson(data, `The data of '${pattern}'`);
+    if (!this.connected || this.closed) await this.ready();
+    await this.publish(pattern, valueJson, newId(), undefined, options);
+  }
+
+  /** Sends a request, whose answers go to `observer`. Whatever goes wrong goes there too; nothing is thrown. */
+  request(pattern: string, data: unknown, options: StreambackRequestOptions, observer: AnswerObserver): PendingRequest {
+    const { timeoutMs = this.options.defaults.timeoutMs, idleTimeoutMs = this.options.defaults.idleTimeoutMs } = options;
+    const deadline = Math.min(timeoutMs === undefined ? Infinity : this.now() + timeoutMs, currentCall()?.deadline ?? Infinity);
+    const request = new PendingRequest(newId(), pattern, observer, deadline, idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS, this);
+    this.requests.set(request.id, request);
+    try {
+      this.start(request, data, options);
+    } catch (error) {
+      request.fail(error);
+    }
+    return request;
+  }
+
+  /** Sends a request, whose answers are read from the lane. */
+  open<Answer>(pattern: string, data: unknown, options: StreambackRequestOptions): Lane<Answer> {
+    return new Lane<Answer>((observer) => this.request(pattern, data, options, observer), this.clock);
+  }
+
+  /** Ends all requests in flight; nothing can be sent any more. */
+  close(): void {
+    this.closed = true;
+    this.deadlines.close();
+    const error = new StreambackConnectionError('CLOSED', 'The client was closed while the request was in flight');
+    for (const request of [...this.requests.values()]) request.fail(error);
+  }
+
+  now(): number {
+    return this.clock.now();
+  }
+
+  onOver(request: PendingRequest, cancel: boolean): void {
+    this.requests.delete(request.id);
+    if (cancel && request.instance !== undefined && !this.closed) {
+      const value = encodeControl({ control: 'cancel', id: request.id });
+      this.feedback!.writer.send({ form: 'inbox', key: request.instance }, { field: 'control', value });
+    }
+  }
+
+  private onFrame(frame: Frame): void {
+    if (frame.id !== undefined) this.requests.get(frame.id)?.onFrame(frame);
+  }
+
+  private start(request: PendingRequest, data: unknown, options: StreambackRequestOptions): void {
+    if (!this.feedback) {
+      throw new StreambackConfigError('MISSING_CAPABILITY', `'${request.pattern}' cannot be sent: this connection has no feedback stream`, {
+        remedy: "Add one to streams ('main=…&feedback=redis://…'), or use emit().",
+      });
+    }
+    if (request.deadline <= this.now()) {
+      throw new StreambackTimeoutError('DEADLINE_EXCEEDED', `'${request.pattern}' was not sent: the outer deadline has passed`, {
+        waitingFor: 'broker',
+      });
+    }
+    const valueJson = toJson(data, `The data of '${request.pattern}'`);
+    this.deadlines.watch(request);
+    const publish = (): void => {
+      if (request.isOver) return;
+      this.publish(request.pattern, valueJson, request.id, request, options).then(
+        () => request.acknowledged(),
+        (error: unknown) => request.unpublished(error),
+      );
+    };
+    if (this.connected && this.feedback.inbox.isOpen && !this.closed) publish();
+    else this.ready().then(publish, (error: unknown) => request.fail(error));
+  }
+
+  private async ready(): Promise<void> {
+    if (this.closed) throw new StreambackConnectionError('CLOSED', 'The client is closed');
+    await this.connect();
+    await this.feedback?.inbox.open();
+  }
+
+  private async publish(
+    pattern: string,
+    valueJson: string,
+    id: string,
+    request: PendingRequest | undefined,
+    options: StreambackRequestOptions,
+  ): Promise<void> {
+    const topic = this.topicOf(pattern);
+    const key = options.key ?? null;
+    const value = encodeEnvelope(valueJson, {
+      feedbackTopic: request ? feedbackTopicOf(id) : null,
+      sourceGroup: this.options.group,
+      id,
+      ...(request && { inbox: this.feedback!.inbox.key }),
+      ...(request && request.deadline !== Infinity && { deadline: request.deadline, timeoutMs: request.deadline - this.now() }),
+    });
+    const headers = encodeHeaders(options.headers);
+    const bytes = value.length + (key === null ? 0 : Buffer.byteLength(key)) + headers.reduce((sum, [name, text]) => sum + name.length + text.length, 0);
+    if (bytes > this.options.maxMessageBytes) {
+      throw new StreambackPublishError('TOO_LARGE', `The message for '${pattern}' has ${bytes} bytes, maxMessageBytes allows ${this.options.maxMessageBytes}`);
+    }
+    await this.main.publish({ topic, key, value, headers });
+  }
+
+  private topicOf(pattern: string): string {
+    let topic = this.topics.get(pattern);
+    if (topic === undefined) {
+      topic = topicOf(pattern, this.options.topicsPrefix);
+      if (this.topics.size >= MAX_REMEMBERED_TOPICS) this.topics.clear();
+      this.topics.set(pattern, topic);
+    }
+    return topic;
+  }
+}
+
+function encodeHeaders(headers: Readonly<Record<string, string>> | undefined): readonly MessageHeader[] {
+  if (!headers) return NO_HEADERS;
+  return Object.entries(headers).map(([name, value]) => [name, Buffer.from(value, 'utf8')]);
+}
