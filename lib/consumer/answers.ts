@@ -1,0 +1,61 @@
+import { isObservable, Observable } from 'rxjs';
+
+/** What slows a source that can be slowed; see `CallContext.room`. */
+export interface Gate {
+  room(): Promise<void> | undefined;
+}
+
+type Source = Iterable<unknown> | AsyncIterable<unknown>;
+
+/**
+ * Whether each element is an answer: true of generators, iterators, iterables and async iterables; an array, a string, a Map, a Set
+ * and binary data are one answer each.
+ */
+export function isSource(value: unknown): value is Source {
+  if (typeof value !== 'object' || value === null || isObservable(value)) return false;
+  if (Symbol.asyncIterator in value) return true;
+  return (
+    Symbol.iterator in value &&
+    !(Array.isArray(value) || value instanceof Map || value instanceof Set || ArrayBuffer.isView(value) || value instanceof String)
+  );
+}
+
+/**
+ * The elements of a source as an Observable that pulls the next one only when there is room. Unlike rxjs' `from`, unsubscribing calls
+ * the iterator's `return()` at once, so that a generator's `finally` runs.
+ */
+export function fromSource(source: Source, gate: Gate): Observable<unknown> {
+  return new Observable((subscriber) => {
+    const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
+    let finished = false;
+    const pull = async (): Promise<void> => {
+      try {
+        while (!subscriber.closed) {
+          const room = gate.room();
+          if (room) {
+            await room;
+            if (subscriber.closed) return;
+          }
+          // A synchronous step is not awaited: it would cost a turn for each element.
+          const step = iterator.next();
+          const { done, value } = 'then' in step ? await step : step;
+          if (done) {
+            finished = true;
+            return subscriber.complete();
+          }
+          subscriber.next(value);
+        }
+      } catch (error) {
+        finished = true;
+        subscriber.error(error);
+      }
+    };
+    void pull();
+    return () => {
+      if (finished) return;
+      finished = true;
+      // A generator that fails while it is torn down has nobody left to tell.
+      void Promise.resolve(iterator.return?.()).catch(() => {});
+    };
+  });
+}

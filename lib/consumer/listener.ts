@@ -1,0 +1,27 @@
+import type { Run } from './run';
+
+/** What never runs side by side: messages of one key, of one partition, or nothing (M4). */
+export type StreambackOrder = 'key' | 'partition' | 'none';
+
+/** How a listener takes its messages. */
+export interface StreambackListenerOptions {
+  /** Deliveries handled at once in one process. @default 100 */
+  readonly concurrency?: number;
+  /** What never runs side by side. @default 'key' */
+  readonly order?: StreambackOrder;
+}
+
+export const DEFAULT_LISTENER_OPTIONS = { concurrency: 100, order: 'key' } as const satisfies Required<StreambackListenerOptions>;
+
+/** A handler bound to a pattern, with its options. */
+export interface Listener {
+  readonly pattern: string;
+  /** The full topic name. */
+  readonly topic: string;
+  readonly options: Required<StreambackListenerOptions>;
+  /**
+   * Handles one message. What it gives is answered: a value, an Observable, an iterable, an async iterable, or a promise of one;
+   * what it throws is an error for the requester, as it stands.
+   */
+  handle(run: Run): unknown;
+}

@@ -1,0 +1,77 @@
+import { isObservable, type Observable } from 'rxjs';
+import { fromSource, isSource } from './answers';
+import type { Run } from './run';
+
+/**
+ * Writes what a handler gave, answer by answer, and resolves when all is handed to the responder. An abort of the run tears the source
+ * down and resolves too. Nest's own `Server.send` does neither: it queues without bound and throws its subscription away.
+ * @throws what the source throws, or what {@link Responder.write} does
+ */
+export function pump(given: unknown, run: Run): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // A handler that does not look at its signal is not waited for.
+    const forget = run.onAbort(() => resolve());
+    pour(given, run).finally(forget).then(resolve, reject);
+  });
+}
+
+async function pour(given: unknown, run: Run): Promise<void> {
+  const result = await given;
+  if (run.aborted) return dispose(result);
+  if (isObservable(result)) return pumpObservable(result, run);
+  if (isSource(result)) return pumpObservable(fromSource(result, run), run);
+  write(result, run);
+}
+
+/** What a handler gave too late is ended without being asked for anything. */
+function dispose(result: unknown): void {
+  if (isSource(result)) fromSource(result, { room: () => undefined }).subscribe().unsubscribe();
+}
+
+function write(value: unknown, run: Run): void {
+  if (value !== undefined && !run.aborted) run.responder?.write(value);
+}
+
+function pumpObservable(source: Observable<unknown>, run: Run): Promise<void> {
+  return new Promise((resolve, reject) => {
+    /** Set once an element was itself a source: it and all that follows are written one behind the other. */
+    let chain: Promise<void> | undefined;
+    let settled = false;
+    const settle = (error?: unknown, failed = false): void => {
+      if (settled) return;
+      settled = true;
+      forget();
+      subscription?.unsubscribe();
+      if (failed) reject(error);
+      else resolve();
+    };
+    const fail = (error: unknown): void => settle(error, true);
+    let subscription: { unsubscribe(): void } | undefined;
+    let forget: () => void = () => {};
+    const next = (value: unknown): void => {
+      if (settled) return;
+      try {
+        if (chain || isSource(value) || isObservable(value)) {
+          chain = (chain ?? Promise.resolve()).then(() => (settled ? undefined : pour(value, run)));
+          chain.catch(fail);
+        } else write(value, run);
+      } catch (error) {
+        fail(error);
+      }
+    };
+    const complete = (): void => {
+      if (chain) void chain.then(() => settle(), fail);
+      else settle();
+    };
+    const error = (cause: unknown): void => {
+      if (chain) void chain.then(() => fail(cause), fail);
+      else fail(cause);
+    };
+    subscription = source.subscribe({ next, error, complete });
+    forget = run.onAbort(() => settle());
+    if (settled) {
+      forget();
+      subscription.unsubscribe();
+    }
+  });
+}

@@ -1,0 +1,75 @@
+import type { StreambackAbortError } from '../common/errors';
+import type { CallContext } from '../context/call-context';
+import type { Envelope } from '../protocol/envelope';
+import type { MainStreamMessage } from '../streams/main-stream';
+import type { Responder } from './responder';
+
+/** One execution of a handler for a message. */
+export class Run implements CallContext {
+  /** The error as the handler threw it, before exception filters; undefined while it has not failed. */
+  failure: unknown;
+  private abortedBy?: StreambackAbortError;
+  private controller?: AbortController;
+  private readonly teardowns = new Set<(reason: StreambackAbortError) => void>();
+
+  /**
+   * @param id unique, the same on every attempt
+   * @param attempt from 1
+   * @param deadline epoch ms, or Infinity
+   * @param responder where answers go; null in an event
+   */
+  constructor(
+    readonly id: string,
+    readonly envelope: Envelope,
+    readonly message: MainStreamMessage,
+    readonly attempt: number,
+    readonly deadline: number,
+    readonly responder: Responder | null,
+  ) {}
+
+  /** Why it was aborted, if it was. */
+  get aborted(): StreambackAbortError | undefined {
+    return this.abortedBy;
+  }
+
+  /** Made when first asked for: most handlers never do, and a controller costs more than a small handler. */
+  get signal(): AbortSignal {
+    if (!this.controller) {
+      this.controller = new AbortController();
+      if (this.abortedBy) this.controller.abort(this.abortedBy);
+    }
+    return this.controller.signal;
+  }
+
+  /** Stops the handler: its signal aborts, what it returned is torn down. The first reason stays. */
+  abort(reason: StreambackAbortError): void {
+    if (this.abortedBy) return;
+    this.abortedBy = reason;
+    this.controller?.abort(reason);
+    for (const teardown of [...this.teardowns]) teardown(reason);
+    this.teardowns.clear();
+  }
+
+  /** Has `teardown` called at an abort, at once if it has come already. Returns a function that takes it back. */
+  onAbort(teardown: (reason: StreambackAbortError) => void): () => void {
+    if (this.abortedBy) teardown(this.abortedBy);
+    else this.teardowns.add(teardown);
+    return () => this.teardowns.delete(teardown);
+  }
+
+  /** @throws what {@link Responder.write} throws */
+  async respond(value: unknown): Promise<void> {
+    if (!this.responder || value === undefined || this.abortedBy) return;
+    this.responder.write(value);
+    await this.responder.flushed();
+    await this.responder.room();
+  }
+
+  room(): Promise<void> | undefined {
+    return this.responder?.room();
+  }
+
+  noteFailure(error: unknown): void {
+    this.failure ??= error;
+  }
+}
