@@ -1,0 +1,27 @@
+export { ERROR_CODES, type StreambackErrorCode } from './common/error-codes';
+export {
+  StreambackAbortError,
+  StreambackConfigError,
+  StreambackConnectionError,
+  StreambackError,
+  StreambackLaneError,
+  StreambackMessageError,
+  StreambackPublishError,
+  StreambackTimeoutError,
+  type WaitingFor,
+} from './common/errors';
+export type { StreambackListenerOptions, StreambackOrder } from './consumer/listener';
+export type { Lane, LaneReadOptions } from './producer/lane';
+export type { StreambackRequestOptions } from './producer/request-options';
+export { StreambackModule, type StreambackModuleAsyncOptions, type StreambackModuleOptions } from './streamback.module';
+export type { StreambackOptions, StreambackOptionsFactory, StreambackStreams } from './streamback.options';
+export { getStreambackClientToken, getStreambackServerToken, getStreambackTransportId, InjectStreamback } from './streamback.tokens';
+export type * from './streams/feedback-stream';
+export type { StreambackKafkaOptions } from './streams/kafka/kafka.options';
+export type * from './streams/main-stream';
+export type { StreambackRedisOptions } from './streams/redis/redis.options';
+export { listener } from './transport/listener';
+export { StreambackClient } from './transport/streamback.client';
+export { StreambackContext } from './transport/streamback.context';
+export { StreambackRecord, StreambackRecordBuilder } from './transport/streamback.record';
+export { StreambackServer } from './transport/streamback.server';

@@ -1,0 +1,55 @@
+import type { StreambackListenerOptions } from './consumer/listener';
+import type { StreambackRequestOptions } from './producer/request-options';
+import type { FeedbackStream } from './streams/feedback-stream';
+import type { StreambackKafkaOptions } from './streams/kafka/kafka.options';
+import type { MainStream } from './streams/main-stream';
+import type { StreambackRedisOptions } from './streams/redis/redis.options';
+
+/** Where messages go: for each stream a URL, or an instance of one's own. */
+export interface StreambackStreams {
+  readonly main: string | MainStream;
+  /** Without one, messages go one way only. */
+  readonly feedback?: string | FeedbackStream;
+}
+
+/** One connection: what `StreambackModule.forRoot`, `StreambackServer` and `StreambackClient` take. */
+export interface StreambackOptions {
+  /** The service's name: its consumer group, and the `source_group` of what it sends. `group=` in the URL wins. Required. */
+  readonly group: string;
+  /**
+   * Where: `'main=kafka://host:9092&feedback=redis://host:6379'`, or for each stream a URL or an instance.
+   * @default 'memory://', with a warning; a start error where NODE_ENV is 'production'
+   */
+  readonly streams?: string | StreambackStreams;
+  /** The connection's name: for tokens, transport id and log lines. @default 'default' */
+  readonly connection?: string;
+  /** Before every topic, with a dot; `topics_prefix=` in the URL wins. @default '' */
+  readonly topicsPrefix?: string;
+  /** What a listener does not say. @default {} */
+  readonly defaultListenerOptions?: StreambackListenerOptions;
+  /** What a request does not say. @default {} */
+  readonly defaultRequestOptions?: Pick<StreambackRequestOptions, 'idleTimeoutMs' | 'timeoutMs'>;
+  /** How, where a stream is Kafka. @default {} */
+  readonly kafka?: StreambackKafkaOptions;
+  /** How, where a stream is Redis. @default {} */
+  readonly redis?: StreambackRedisOptions;
+  /** Largest request or event, encoded, with key and headers, in bytes. @default 1_000_000 */
+  readonly maxMessageBytes?: number;
+  /** Largest answer, encoded, in bytes. @default 16_000_000 */
+  readonly maxAnswerBytes?: number;
+  /** Deliveries in one process, waiting and running; fetching pauses beyond (M7). @default 1_000 */
+  readonly maxInFlight?: number;
+  /** Longest wait for the broker's acknowledgement, retries included, in ms. @default 30_000 */
+  readonly publishTimeoutMs?: number;
+  /** Closing waits so long for handlers, in ms, then aborts them (M8). @default 8_000 */
+  readonly drainTimeoutMs?: number;
+  /** Life of the process's lease between renewals, in ms: how soon its death is noticed. More, where handlers block the event loop. @default 5_000 */
+  readonly leaseMs?: number;
+  /** Life of a feedback list after its last frame, and of an inbox after its last renewal, in ms (F3). @default 300_000 */
+  readonly feedbackTtlMs?: number;
+}
+
+/** Gives a connection's options; see `StreambackModule.forRootAsync`. */
+export interface StreambackOptionsFactory {
+  createStreambackOptions(): StreambackOptions | Promise<StreambackOptions>;
+}

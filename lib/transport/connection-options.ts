@@ -1,0 +1,95 @@
+import { checkOptions, invalidOption } from '../common/option-rules';
+import { DEFAULT_LISTENER_OPTIONS, type StreambackListenerOptions } from '../consumer/listener';
+import type { StreambackRequestOptions } from '../producer/request-options';
+import { CONNECTION_RULES } from '../streamback.option-rules';
+import type { StreambackOptions, StreambackStreams } from '../streamback.options';
+import { DEFAULT_CONNECTION } from '../streamback.tokens';
+import { parseStreamsUrl } from '../streams/streams-url';
+
+/** A connection's options, checked and whole. */
+export interface ConnectionOptions {
+  readonly group: string;
+  readonly connection: string;
+  readonly streams: StreambackStreams;
+  /** Nothing was said about streams: they are within this process. */
+  readonly streamsByDefault: boolean;
+  readonly topicsPrefix: string;
+  readonly listeners: Required<StreambackListenerOptions>;
+  readonly requests: StreambackRequestOptions;
+  readonly kafka: NonNullable<StreambackOptions['kafka']>;
+  readonly redis: NonNullable<StreambackOptions['redis']>;
+  readonly maxMessageBytes: number;
+  readonly maxAnswerBytes: number;
+  readonly maxInFlight: number;
+  readonly publishTimeoutMs: number;
+  readonly drainTimeoutMs: number;
+  readonly leaseMs: number;
+  readonly feedbackTtlMs: number;
+}
+
+/**
+ * Checks a connection's options and fills in the defaults.
+ * @throws StreambackConfigError INVALID_OPTION, INVALID_STREAMS_URL
+ */
+export function connectionOptions(given: StreambackOptions): ConnectionOptions {
+  if (typeof given !== 'object' || given === null) throw invalidOption('', `The options must be an object, not ${String(given)}`);
+  checkOptions<StreambackOptions>(given, CONNECTION_RULES);
+  const { streams, topicsPrefix, group, byDefault } = resolveStreams(given.streams);
+  const chosenGroup = group ?? given.group;
+  if (chosenGroup === undefined) {
+    throw invalidOption('group', "'group' is required: it names the service", "Add it: { group: 'reports' }.");
+  }
+  return {
+    group: chosenGroup,
+    connection: given.connection ?? DEFAULT_CONNECTION,
+    streams,
+    streamsByDefault: byDefault,
+    topicsPrefix: topicsPrefix ?? given.topicsPrefix ?? '',
+    listeners: { ...DEFAULT_LISTENER_OPTIONS, ...given.defaultListenerOptions },
+    requests: given.defaultRequestOptions ?? {},
+    kafka: given.kafka ?? {},
+    redis: given.redis ?? {},
+    maxMessageBytes: given.maxMessageBytes ?? 1_000_000,
+    maxAnswerBytes: given.maxAnswerBytes ?? 16_000_000,
+    maxInFlight: given.maxInFlight ?? 1_000,
+    publishTimeoutMs: given.publishTimeoutMs ?? 30_000,
+    drainTimeoutMs: given.drainTimeoutMs ?? 8_000,
+    leaseMs: given.leaseMs ?? 5_000,
+    feedbackTtlMs: given.feedbackTtlMs ?? 300_000,
+  };
+}
+
+interface ResolvedStreams {
+  readonly streams: StreambackStreams;
+  readonly topicsPrefix?: string;
+  readonly group?: string;
+  readonly byDefault: boolean;
+}
+
+function resolveStreams(streams: StreambackOptions['streams']): ResolvedStreams {
+  if (streams === undefined || streams === '') {
+    if (process.env.NODE_ENV === 'production') {
+      throw invalidOption(
+        'streams',
+        "'streams' is not set, and NODE_ENV is 'production'",
+        "Set it to 'main=kafka://host:9092&feedback=redis://host:6379'; 'memory://' must be asked for in production.",
+      );
+    }
+    return { streams: { main: 'memory://', feedback: 'memory://' }, byDefault: true };
+  }
+  if (typeof streams === 'string') {
+    const { main, feedback, topicsPrefix, group } = parseStreamsUrl(streams);
+    return { streams: { main, feedback }, topicsPrefix, group, byDefault: false };
+  }
+  if (typeof streams !== 'object' || streams === null || !isStream(streams.main) || !(streams.feedback === undefined || isStream(streams.feedback))) {
+    throw invalidOption('streams', "'streams' must be a string, or { main, feedback? } of URLs or stream instances");
+  }
+  for (const name of Object.keys(streams)) {
+    if (name !== 'main' && name !== 'feedback') throw invalidOption(`streams.${name}`, `There is no option 'streams.${name}'`, "Known are 'main' and 'feedback'.");
+  }
+  return { streams, byDefault: false };
+}
+
+function isStream(stream: unknown): boolean {
+  return typeof stream === 'string' || (typeof stream === 'object' && stream !== null && 'connect' in stream && 'onStatus' in stream);
+}

@@ -1,0 +1,89 @@
+import { Logger } from '@nestjs/common';
+import type { StreambackLogger } from '../common/logger';
+import { Consumer } from '../consumer/consumer';
+import type { Listener } from '../consumer/listener';
+import { FeedbackWriter } from '../inbox/feedback-writer';
+import { Inbox } from '../inbox/inbox';
+import { Producer } from '../producer/producer';
+import type { StreambackOptions } from '../streamback.options';
+import type { FeedbackStream } from '../streams/feedback-stream';
+import type { MainStream, StreamStatus } from '../streams/main-stream';
+import { resolveFeedbackStream, resolveMainStream, type StreamSettings } from '../streams/stream-resolver';
+import { connectionOptions, type ConnectionOptions } from './connection-options';
+import { errorValue } from './error-value';
+
+/** Statuses from the worst to the best: the connection is as well as the worse of its streams. */
+const STATUSES: readonly StreamStatus[] = ['disconnected', 'reconnecting', 'rebalancing', 'connected'];
+
+/** What a server and a client share: streams, inbox and producer, made of one set of options. */
+export class StreambackConnection {
+  readonly options: ConnectionOptions;
+  readonly logger: StreambackLogger;
+  readonly main: MainStream;
+  readonly feedback?: FeedbackStream;
+  readonly producer: Producer;
+  private readonly inbox?: Inbox;
+  private readonly writer?: FeedbackWriter;
+  private users = 0;
+  private closing?: Promise<void>;
+
+  /** @throws StreambackConfigError */
+  constructor(given: StreambackOptions) {
+    this.options = connectionOptions(given);
+    const { connection, group, streams, streamsByDefault } = this.options;
+    this.logger = new Logger(connection === 'default' ? 'Streamback' : `Streamback:${connection}`);
+    const settings: StreamSettings = { ...this.options, clientId: group, logger: this.logger };
+    this.main = typeof streams.main === 'string' ? resolveMainStream(streams.main, settings) : streams.main;
+    this.feedback = typeof streams.feedback === 'string' ? resolveFeedbackStream(streams.feedback, settings) : streams.feedback;
+    if (streamsByDefault) {
+      this.logger.warn("No streams are set: messages stay in this process. Set 'streams', or say 'memory://' to mean it.");
+    }
+    const { leaseMs, feedbackTtlMs: ttlMs } = this.options;
+    if (this.feedback) {
+      this.inbox = new Inbox(this.feedback, { leaseMs, ttlMs, logger: this.logger });
+      this.writer = new FeedbackWriter(this.feedback, ttlMs, this.logger);
+    }
+    this.producer = new Producer(this.main, this.inbox && this.writer && { inbox: this.inbox, writer: this.writer }, {
+      ...this.options,
+      defaults: this.options.requests,
+    });
+  }
+
+  consumer(listeners: readonly Listener[]): Consumer {
+    const { feedback: stream, inbox, writer } = this;
+    const feedback = stream && inbox && writer && { stream, inbox, writer };
+    return new Consumer(this.main, feedback, listeners, { ...this.options, logger: this.logger, errorValue });
+  }
+
+  /** Told the connection's status, at once and with each change. Returns a function that ends it. */
+  onStatus(listener: (status: StreamStatus) => void): () => void {
+    const now: { main: StreamStatus; feedback: StreamStatus } = { main: 'disconnected', feedback: 'connected' };
+    const tell = (): void => listener(STATUSES[Math.min(STATUSES.indexOf(now.main), STATUSES.indexOf(now.feedback))]!);
+    const ends = [
+      this.main.onStatus((status) => ((now.main = status), tell())),
+      this.feedback?.onStatus((status) => ((now.feedback = status), tell())),
+    ];
+    return () => ends.forEach((end) => end?.());
+  }
+
+  /** One more server or client uses it. */
+  retain(): void {
+    this.users += 1;
+  }
+
+  /** One less does; the last one closes it. */
+  async release(): Promise<void> {
+    this.users -= 1;
+    if (this.users === 0) await this.close();
+  }
+
+  private close(): Promise<void> {
+    this.closing ??= (async () => {
+      this.producer.close();
+      await this.inbox?.close();
+      this.writer?.close();
+      await Promise.all([this.main.close(), this.feedback?.close()]);
+    })();
+    return this.closing;
+  }
+}

@@ -1,0 +1,93 @@
+import type { ModulesContainer } from '@nestjs/core';
+import { isObservable } from 'rxjs';
+import { tap } from 'rxjs/operators';
+import { StreambackConfigError } from '../common/errors';
+import { fromSource, isSource } from '../consumer/answers';
+import { currentCall, type CallContext } from '../context/call-context';
+import { connectionOfTransport, isStreambackConnectionToken } from '../streamback.tokens';
+
+// Nest's own metadata keys, which its packages do not export.
+const HANDLER_TYPE_METADATA = 'microservices:handler_type';
+const EXTRAS_METADATA = 'microservices:pattern_extras';
+const TRANSPORT_METADATA = 'microservices:transport';
+
+/** In a handler's extras: it named no transport, so it belongs to the default connection alone. */
+export const WITHOUT_TRANSPORT = Symbol.for('nestjs-streamback:without-transport');
+
+const wrapped = new WeakSet<object>();
+
+type Method = (this: unknown, ...args: unknown[]) => unknown;
+
+/**
+ * Wraps the pattern methods of all controllers, in place, before Nest reads them. A generator or an iterable becomes an Observable
+ * there, so that interceptors and exception filters see each of its values, and what is thrown is noted before a filter makes something
+ * else of it. Outside a message of this package a wrapped method is as it was. It must be done before Nest registers handlers: in a
+ * module's constructor, that is.
+ * @throws StreambackConfigError UNKNOWN_CONNECTION for a handler on a connection that no module registers
+ */
+export function prepareHandlers(modules: ModulesContainer): void {
+  const moduleRefs = [...modules.values()];
+  const connections = new Set(moduleRefs.flatMap((module) => [...module.providers.keys()].filter(isStreambackConnectionToken)));
+  for (const module of moduleRefs) {
+    for (const { metatype } of module.controllers.values()) {
+      if (typeof metatype === 'function') for (const method of patternMethods(metatype.prototype as object)) prepare(method, connections);
+    }
+  }
+}
+
+interface PatternMethod {
+  readonly owner: object;
+  readonly name: string;
+  readonly method: Method;
+}
+
+function* patternMethods(prototype: object): Generator<PatternMethod> {
+  for (let owner: object | null = prototype; owner && owner !== Object.prototype; owner = Object.getPrototypeOf(owner) as object | null) {
+    for (const name of Object.getOwnPropertyNames(owner)) {
+      const method: unknown = Object.getOwnPropertyDescriptor(owner, name)?.value;
+      if (typeof method === 'function' && Reflect.hasMetadata(HANDLER_TYPE_METADATA, method)) yield { owner, name, method: method as Method };
+    }
+  }
+}
+
+function prepare({ owner, name, method }: PatternMethod, connections: ReadonlySet<unknown>): void {
+  const transport: unknown = Reflect.getMetadata(TRANSPORT_METADATA, method);
+  const connection = connectionOfTransport(transport);
+  if (connection !== undefined && !connections.has(connection.token)) {
+    throw new StreambackConfigError('UNKNOWN_CONNECTION', `The handler '${name}' belongs to the connection '${connection.name}', which no module registers`);
+  }
+  if (wrapped.has(method)) return;
+  const answering: Method = function (...args) {
+    const call = currentCall();
+    return call ? callNoting(call, () => method.apply(this, args)) : method.apply(this, args);
+  };
+  wrapped.add(answering);
+  for (const key of Reflect.getMetadataKeys(method)) Reflect.defineMetadata(key, Reflect.getMetadata(key, method), answering);
+  const extras = { ...(Reflect.getMetadata(EXTRAS_METADATA, method) as object | undefined), [WITHOUT_TRANSPORT]: transport === undefined };
+  Reflect.defineMetadata(EXTRAS_METADATA, extras, answering);
+  // Nest looks parameter types up by the function's name.
+  Object.defineProperty(answering, 'name', { value: method.name });
+  Object.defineProperty(owner, name, { ...Object.getOwnPropertyDescriptor(owner, name), value: answering });
+}
+
+function callNoting(call: CallContext, work: () => unknown): unknown {
+  try {
+    const result = work();
+    if (!(result instanceof Promise)) return answersOf(result, call);
+    return result.then(
+      (value) => answersOf(value, call),
+      (error: unknown) => {
+        call.noteFailure(error);
+        throw error;
+      },
+    );
+  } catch (error) {
+    call.noteFailure(error);
+    throw error;
+  }
+}
+
+function answersOf(value: unknown, call: CallContext): unknown {
+  const answers = isSource(value) ? fromSource(value, call) : value;
+  return isObservable(answers) ? answers.pipe(tap({ error: (error: unknown) => call.noteFailure(error) })) : answers;
+}

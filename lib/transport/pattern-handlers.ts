@@ -1,0 +1,55 @@
+import type { MessageHandler } from '@nestjs/microservices';
+import { defer, EMPTY, from, isObservable, of, throwError, type Observable } from 'rxjs';
+import { catchError, concatWith, ignoreElements, mergeMap } from 'rxjs/operators';
+import { StreambackConfigError } from '../common/errors';
+import { fromSource, isSource } from '../consumer/answers';
+import type { Run } from '../consumer/run';
+import type { StreambackContext } from './streamback.context';
+
+/** All handlers of one pattern: one that answers, and any number that only take events. */
+export class PatternHandlers {
+  private message?: MessageHandler;
+  private readonly events: MessageHandler[] = [];
+
+  constructor(readonly pattern: string) {}
+
+  /** @throws StreambackConfigError INVALID_PATTERN for a second handler that answers, which Nest would put silently in the first one's place */
+  add(handler: MessageHandler, isEvent: boolean): void {
+    if (isEvent) this.events.push(handler);
+    else if (this.message) {
+      throw new StreambackConfigError('INVALID_PATTERN', `The pattern '${this.pattern}' has two @MessagePattern handlers: which one is to answer?`, {
+        remedy: 'Keep one, or make the other an @EventPattern.',
+      });
+    } else this.message = handler;
+  }
+
+  /** Handles one message: a request goes to the handler that answers, an event to all that take events; each to the other's for want of its own. */
+  handle(run: Run, context: StreambackContext): unknown {
+    const answered = run.envelope.feedbackTopic !== null;
+    if (this.message && (answered || this.events.length === 0)) return this.message(run.envelope.value, context);
+    return this.events.length === 1 && !answered ? this.events[0]!(run.envelope.value, context) : this.handleByAll(run, context);
+  }
+
+  /** All run, whatever becomes of the others; nothing is answered; the first failure is that of the whole, once all have ended. */
+  private handleByAll(run: Run, context: StreambackContext): Observable<never> {
+    const failures: unknown[] = [];
+    return from(this.events).pipe(
+      mergeMap((handler) =>
+        defer(async () => handler(run.envelope.value, context)).pipe(
+          mergeMap((result) => elementsOf(result, run)),
+          ignoreElements(),
+          catchError((error: unknown) => {
+            failures.push(error);
+            return EMPTY;
+          }),
+        ),
+      ),
+      concatWith(defer(() => (failures.length > 0 ? throwError(() => failures[0]) : EMPTY))),
+    );
+  }
+}
+
+function elementsOf(result: unknown, run: Run): Observable<unknown> {
+  if (isObservable(result)) return result;
+  return isSource(result) ? fromSource(result, run) : of(result);
+}

@@ -1,0 +1,123 @@
+import { ClientProxy, type ReadPacket } from '@nestjs/microservices';
+import { AsyncSubject, Observable } from 'rxjs';
+import type { Lane } from '../producer/lane';
+import type { StreambackRequestOptions } from '../producer/request-options';
+import type { StreambackOptions } from '../streamback.options';
+import type { StreamStatus } from '../streams/main-stream';
+import { StreambackConnection } from './connection';
+import { statusOf } from './status';
+import { StreambackRecord } from './streamback.record';
+
+/**
+ * Nest's `ClientProxy` over a main stream and a feedback stream. `send` is a cold Observable of every answer; `emit` is hot and
+ * completes once the broker has the event; `open` gives a lane to pull answers from.
+ */
+export class StreambackClient extends ClientProxy<never> {
+  private readonly connection: StreambackConnection;
+  private closing?: Promise<void>;
+
+  /**
+   * @param options those of `StreambackModule.forRoot`, or a connection that is shared with a server
+   * @throws StreambackConfigError
+   */
+  constructor(options: StreambackOptions | StreambackConnection) {
+    super();
+    this.connection = options instanceof StreambackConnection ? options : new StreambackConnection(options);
+    this.connection.retain();
+  }
+
+  /** The connection's status, now and with each change. */
+  override get status(): Observable<StreamStatus> {
+    return statusOf(this.connection);
+  }
+
+  /** Connects, which sending does of itself; cached. @throws StreambackConnectionError */
+  connect(): Promise<void> {
+    return this.connection.producer.connect();
+  }
+
+  /** Ends what is in flight and frees everything; nothing can be sent any more. Idempotent. */
+  close(): Promise<void> {
+    this.closing ??= this.connection.release();
+    return this.closing;
+  }
+
+  /** `[main, feedback]`: the drivers' own objects. */
+  unwrap<T>(): T {
+    return [this.connection.main.unwrap(), this.connection.feedback?.unwrap()] as T;
+  }
+
+  /** Not there: a stream has no events of its own. Use {@link status}. */
+  override on(): void {}
+
+  /**
+   * A cold Observable of every answer, in order, that completes at the end frame. Unsubscribing frees everything on this side and
+   * tells the handler.
+   * @param pattern as given to `@MessagePattern`
+   * @param data what JSON can hold, or a {@link StreambackRecord}
+   * @throws (through the Observable) what the handler threw, in Nest's form; StreambackLaneError; StreambackPublishError; StreambackConnectionError
+   */
+  override send<Answer = any, Data = any>(pattern: any, data: Data | StreambackRecord<Data>): Observable<Answer> {
+    if (isNil(pattern) || isNil(data)) return super.send(pattern, data);
+    return new Observable<Answer>((subscriber) => {
+      const packet = this.packet(pattern, data);
+      const request = this.connection.producer.request(packet.route, packet.data, packet.options, subscriber);
+      return () => request.close();
+    });
+  }
+
+  /**
+   * Sends an event, at once, whether or not anybody subscribes; gives one `undefined` and completes once the broker has it (M1). A
+   * failure is also logged, so that it is not silent where nobody subscribed.
+   * @param pattern as given to `@EventPattern`
+   * @param data what JSON can hold, or a {@link StreambackRecord}
+   */
+  override emit<Result = any, Data = any>(pattern: any, data: Data | StreambackRecord<Data>): Observable<Result> {
+    if (isNil(pattern) || isNil(data)) return super.emit(pattern, data);
+    const outcome = new AsyncSubject<Result>();
+    const packet = this.packet(pattern, data);
+    this.connection.producer.emit(packet.route, packet.data, packet.options).then(
+      () => {
+        outcome.next(undefined as Result);
+        outcome.complete();
+      },
+      (error: unknown) => {
+        this.connection.logger.error(`The event '${packet.route}' was not sent: ${String(error)}`);
+        outcome.error(error);
+      },
+    );
+    return outcome.asObservable();
+  }
+
+  /**
+   * Sends a request whose answers are pulled: `await lane.read()`, or `for await (const answer of lane)`.
+   * @param pattern as given to `@MessagePattern`
+   */
+  open<Answer = any, Data = any>(pattern: any, data: Data | StreambackRecord<Data>): Lane<Answer> {
+    const packet = this.packet(pattern, data);
+    return this.connection.producer.open<Answer>(packet.route, packet.data, packet.options);
+  }
+
+  /** Not used: {@link emit} goes its own, shorter way. */
+  protected override dispatchEvent<T = any>(): Promise<T> {
+    return Promise.resolve(undefined as T);
+  }
+
+  /** Not used: {@link send} goes its own, shorter way. */
+  protected override publish(): () => void {
+    return () => {};
+  }
+
+  private packet(pattern: unknown, given: unknown): { route: string; data: unknown; options: StreambackRequestOptions } {
+    const route = this.normalizePattern(pattern as string);
+    const { data, options } = given instanceof StreambackRecord ? given : { data: given, options: NO_OPTIONS };
+    if (!this.onDispatchHook) return { route, data, options };
+    const packet: ReadPacket & { metadata?: Record<string, string> } = { pattern, data };
+    this.onDispatchHook(packet);
+    return { route, data, options: packet.metadata ? { ...options, headers: { ...packet.metadata, ...options.headers } } : options };
+  }
+}
+
+const NO_OPTIONS: StreambackRequestOptions = {};
+
+const isNil = (value: unknown): boolean => value === undefined || value === null;

@@ -1,0 +1,56 @@
+import { checkOptions } from '../common/option-rules';
+import type { StreambackRequestOptions } from '../producer/request-options';
+import { REQUEST_RULES } from '../streamback.option-rules';
+
+/** Data with options of its own: what `send`, `emit` and `open` take in place of bare data. Also how `null` is sent. */
+export class StreambackRecord<Data = unknown> {
+  /** @throws StreambackConfigError INVALID_OPTION */
+  constructor(
+    readonly data: Data,
+    readonly options: StreambackRequestOptions = {},
+  ) {
+    checkOptions<StreambackRequestOptions>(options, REQUEST_RULES, 'record');
+  }
+}
+
+/** Builds a {@link StreambackRecord}, as Nest's own record builders do. */
+export class StreambackRecordBuilder<Data = unknown> {
+  private options: StreambackRequestOptions = {};
+
+  constructor(private data: Data) {}
+
+  setData(data: Data): this {
+    this.data = data;
+    return this;
+  }
+
+  /** Messages of one key go to one partition and are handled in order. */
+  setKey(key: string): this {
+    return this.set({ key });
+  }
+
+  /** The broker's own headers. */
+  setHeaders(headers: Readonly<Record<string, string>>): this {
+    return this.set({ headers });
+  }
+
+  /** Longest wait for the next answer, in ms. */
+  setIdleTimeoutMs(idleTimeoutMs: number): this {
+    return this.set({ idleTimeoutMs });
+  }
+
+  /** Longest wait for the whole, in ms. */
+  setTimeoutMs(timeoutMs: number): this {
+    return this.set({ timeoutMs });
+  }
+
+  /** @throws StreambackConfigError INVALID_OPTION */
+  build(): StreambackRecord<Data> {
+    return new StreambackRecord(this.data, this.options);
+  }
+
+  private set(options: StreambackRequestOptions): this {
+    this.options = { ...this.options, ...options };
+    return this;
+  }
+}

@@ -1,0 +1,115 @@
+import { Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices';
+import type { Observable } from 'rxjs';
+import type { Consumer } from '../consumer/consumer';
+import type { Listener } from '../consumer/listener';
+import type { Run } from '../consumer/run';
+import { topicOf } from '../protocol/topic-name';
+import type { StreambackOptions } from '../streamback.options';
+import { DEFAULT_CONNECTION, getStreambackTransportId } from '../streamback.tokens';
+import type { StreamStatus } from '../streams/main-stream';
+import { StreambackConnection } from './connection';
+import { WITHOUT_TRANSPORT } from './handler.explorer';
+import { listenerOptions } from './listener';
+import { PatternHandlers } from './pattern-handlers';
+import { statusOf } from './status';
+import { StreambackContext } from './streamback.context';
+
+/** Nest's transport strategy: every `@MessagePattern` and `@EventPattern` handler becomes a listener on its pattern's topic. */
+export class StreambackServer extends Server<never> implements CustomTransportStrategy {
+  override readonly transportId: symbol;
+  /** Nest 12: failures of event handlers are reported here, not by Nest. */
+  override readonly propagatesEventHandlerErrors = true;
+  private readonly connection: StreambackConnection;
+  private readonly patterns = new Map<string, { handlers: PatternHandlers; listener: Listener }>();
+  private consumer?: Consumer;
+  private closing?: Promise<void>;
+
+  /**
+   * @param options those of `StreambackModule.forRoot`, or a connection that is shared with a client
+   * @throws StreambackConfigError
+   */
+  constructor(options: StreambackOptions | StreambackConnection) {
+    super();
+    this.connection = options instanceof StreambackConnection ? options : new StreambackConnection(options);
+    this.connection.retain();
+    this.transportId = getStreambackTransportId(this.connection.options.connection);
+  }
+
+  /** The connection's status, now and with each change. */
+  override get status(): Observable<StreamStatus> {
+    return statusOf(this.connection);
+  }
+
+  /**
+   * Called by Nest for each handler.
+   * @throws StreambackConfigError INVALID_PATTERN, INVALID_OPTION
+   */
+  override addHandler(pattern: any, callback: MessageHandler, isEventHandler = false, extras: Record<string | symbol, any> = {}): void {
+    const { connection, topicsPrefix, listeners } = this.connection.options;
+    // Nest gives a handler that names no transport to every server.
+    if (connection !== DEFAULT_CONNECTION && extras[WITHOUT_TRANSPORT] === true) return;
+    const route = this.normalizePattern(pattern);
+    const options = listenerOptions(route, extras, listeners);
+    const known = this.patterns.get(route);
+    if (known) {
+      known.handlers.add(callback, isEventHandler);
+      return;
+    }
+    const handlers = new PatternHandlers(route);
+    handlers.add(callback, isEventHandler);
+    const listener: Listener = { pattern: route, topic: topicOf(route, topicsPrefix), options, handle: (run) => this.handle(handlers, run) };
+    this.patterns.set(route, { handlers, listener });
+    super.addHandler(pattern, callback, isEventHandler, extras);
+  }
+
+  /** Called by Nest. Calls back once the consumer is assigned, so that the first request is never lost. */
+  listen(callback: (error?: unknown) => void): void {
+    this.start().then(
+      () => callback(),
+      (error: unknown) => callback(error),
+    );
+  }
+
+  /** Stops fetching, waits for handlers up to `drainTimeoutMs`, aborts the rest, then frees everything. Idempotent. */
+  close(): Promise<void> {
+    this.closing ??= (async () => {
+      await this.drain();
+      await this.connection.release();
+    })();
+    return this.closing;
+  }
+
+  /** The first half of {@link close}: after it no handler runs; a shared client still works. Idempotent. */
+  async drain(): Promise<void> {
+    await this.consumer?.close();
+  }
+
+  /** `[main, feedback]`: the drivers' own objects. */
+  unwrap<T>(): T {
+    return [this.connection.main.unwrap(), this.connection.feedback?.unwrap()] as T;
+  }
+
+  /** Not there: a stream has no events of its own. Use {@link status}. */
+  on(): void {}
+
+  private async start(): Promise<void> {
+    const listeners = [...this.patterns.values()].map(({ listener }) => listener);
+    if (listeners.length === 0) return;
+    this.consumer = this.connection.consumer(listeners);
+    await this.consumer.start();
+  }
+
+  private handle(handlers: PatternHandlers, run: Run): unknown {
+    const context = new StreambackContext(run, handlers.pattern);
+    return new Promise((resolve, reject) => {
+      // The hook decides when, and in which context, the rest runs.
+      this.onProcessingStartHook(this.transportId, context, async () => {
+        try {
+          resolve(await handlers.handle(run, context));
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+  }
+}

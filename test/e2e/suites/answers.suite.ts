@@ -1,0 +1,404 @@
+import { Controller, HttpException, type INestApplication, Injectable, Module, Scope } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { Ctx, EventPattern, MessagePattern, Payload, RpcException } from '@nestjs/microservices';
+import { firstValueFrom, from, interval, lastValueFrom, map, Observable, take, throwError, toArray } from 'rxjs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  listener,
+  StreambackClient,
+  StreambackContext,
+  StreambackModule,
+  StreambackRecord,
+  StreambackRecordBuilder,
+  StreambackServer,
+  type StreambackStreams,
+} from '../../../lib';
+import { freshName } from '../../support/fresh-name';
+
+const eventsSeen: string[] = [];
+const told = new Map<string, (value: unknown) => void>();
+const tell = (what: string, value: unknown): void => told.get(what)?.(value);
+const hear = <Value>(what: string): Promise<Value> => new Promise((resolve) => told.set(what, resolve as (value: unknown) => void));
+
+@Injectable({ scope: Scope.REQUEST })
+class PerRequest {
+  private static count = 0;
+  readonly number = ++PerRequest.count;
+}
+
+@Controller()
+class AnswersController {
+  @MessagePattern('value')
+  value(data: { n: number }): { twice: number } {
+    return { twice: data.n * 2 };
+  }
+
+  @MessagePattern('promise')
+  async promise(data: { n: number }): Promise<number> {
+    return data.n + 1;
+  }
+
+  @MessagePattern({ cmd: 'object', version: 2 })
+  object(): string {
+    return 'by object';
+  }
+
+  @MessagePattern('größe: 100%')
+  illegalCharacters(): string {
+    return 'escaped';
+  }
+
+  @MessagePattern('observable')
+  observable(count: number): Observable<number> {
+    return interval(1).pipe(take(count));
+  }
+
+  @MessagePattern('array')
+  array(): number[] {
+    return [1, 2, 3];
+  }
+
+  @MessagePattern('iterable')
+  iterable(): Iterable<number> {
+    return {
+      *[Symbol.iterator]() {
+        yield* [1, 2, 3];
+      },
+    };
+  }
+
+  @MessagePattern('generator')
+  *generator(count: number): Generator<number> {
+    for (let n = 0; n < count; n++) yield n;
+  }
+
+  @MessagePattern('async-generator')
+  async *asyncGenerator(count: number): AsyncGenerator<number> {
+    for (let n = 0; n < count; n++) yield n;
+  }
+
+  @MessagePattern('promised-generator')
+  async promisedGenerator(count: number): Promise<AsyncGenerator<number>> {
+    return this.asyncGenerator(count);
+  }
+
+  @MessagePattern('nothing')
+  nothing(): void {}
+
+  @MessagePattern('null')
+  null(): null {
+    return null;
+  }
+
+  @MessagePattern('falsy')
+  *falsy(): Generator<unknown> {
+    yield* [0, false, '', null];
+  }
+
+  @MessagePattern('respond')
+  async respond(@Payload() count: number, @Ctx() context: StreambackContext): Promise<string> {
+    for (let n = 0; n < count; n++) await context.respond(n);
+    return 'last';
+  }
+
+  @MessagePattern('context')
+  context(@Ctx() context: StreambackContext): unknown {
+    return {
+      pattern: context.getPattern(),
+      key: context.getKey(),
+      headers: context.getHeaders(),
+      attempt: context.getAttempt(),
+      sourceGroup: context.getSourceGroup(),
+      hasDeadline: context.getRemainingMs() !== Infinity,
+      id: context.getId(),
+    };
+  }
+
+  @MessagePattern('echo')
+  echo(@Payload() data: unknown): unknown {
+    return data === null ? 'it was null' : data;
+  }
+
+  @MessagePattern('rpc-text')
+  rpcText(): never {
+    throw new RpcException('as text');
+  }
+
+  @MessagePattern('rpc-object')
+  rpcObject(): never {
+    throw new RpcException({ code: 7, reason: 'as object' });
+  }
+
+  @MessagePattern('error')
+  error(): never {
+    throw new Error('secret inner reason');
+  }
+
+  @MessagePattern('http')
+  http(): never {
+    throw new HttpException('teapot', 418);
+  }
+
+  @MessagePattern('failing-observable')
+  failingObservable(): Observable<number> {
+    return new Observable((subscriber) => {
+      subscriber.next(1);
+      subscriber.next(2);
+      subscriber.error(new RpcException('broken'));
+    });
+  }
+
+  @MessagePattern('failing-generator')
+  async *failingGenerator(): AsyncGenerator<number> {
+    yield 1;
+    throw new RpcException('generator broke');
+  }
+
+  @MessagePattern('thrown-observable')
+  thrownObservable(): Observable<never> {
+    return throwError(() => new Error('inner'));
+  }
+
+  @MessagePattern('cyclic-answer')
+  cyclicAnswer(): unknown {
+    const cyclic: Record<string, unknown> = {};
+    cyclic.self = cyclic;
+    return cyclic;
+  }
+
+  @EventPattern('event')
+  event(@Payload() data: { id: string }): void {
+    eventsSeen.push(`one:${data.id}`);
+    tell(`event:one:${data.id}`, data);
+  }
+
+  @EventPattern('event')
+  async otherEvent(@Payload('id') id: string): Promise<void> {
+    eventsSeen.push(`two:${id}`);
+    tell(`event:two:${id}`, id);
+  }
+
+  @EventPattern('failing-event')
+  failingEvent(): never {
+    throw new Error('the event handler fails');
+  }
+
+  @EventPattern<string>('failing-event', listener({ concurrency: 2 }))
+  besideFailing(@Payload() data: { id: string }): void {
+    tell(`beside:${data.id}`, data);
+  }
+
+  @MessagePattern('slow-generator')
+  async *slowGenerator(@Payload() id: string, @Ctx() context: StreambackContext): AsyncGenerator<number> {
+    try {
+      for (let n = 0; ; n++) {
+        yield n;
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    } finally {
+      tell(`ended:${id}`, (context.signal.reason as { code?: string } | undefined)?.code);
+    }
+  }
+}
+
+@Controller()
+class RequestScopedController {
+  constructor(private readonly perRequest: PerRequest) {}
+
+  @MessagePattern('request-scoped')
+  scoped(): number {
+    return this.perRequest.number;
+  }
+
+  @MessagePattern('request-scoped-generator')
+  async *scopedGenerator(): AsyncGenerator<number> {
+    yield this.perRequest.number;
+    yield this.perRequest.number;
+  }
+}
+
+/** What a Nest app can expect of answers, whatever the streams are. */
+export function answersSuite(title: string, streams: () => string | StreambackStreams): void {
+  describe(title, () => {
+    let app: INestApplication;
+    let client: StreambackClient;
+    const group = freshName('answers');
+
+    beforeAll(async () => {
+      @Module({
+        imports: [StreambackModule.forRoot({ group, streams: streams(), topicsPrefix: group, kafka: { partitions: 2 } })],
+        controllers: [AnswersController, RequestScopedController],
+        providers: [PerRequest],
+      })
+      class AppModule {}
+      app = await NestFactory.create(AppModule, { logger: false });
+      app.connectMicroservice({ strategy: app.get(StreambackServer) }, { inheritAppConfig: true });
+      await app.startAllMicroservices();
+      await app.init();
+      client = app.get(StreambackClient);
+    });
+    afterAll(async () => {
+      await app?.close();
+    });
+
+    const all = (pattern: unknown, data: unknown = {}): Promise<unknown[]> => lastValueFrom(client.send(pattern, data).pipe(toArray()));
+    const errorOf = (pattern: string, data: unknown = {}): Promise<unknown> => all(pattern, data).then((got) => ({ got }), (error: unknown) => error);
+
+    it.each<[string, unknown, unknown, unknown[]]>([
+      ['a value', 'value', { n: 4 }, [{ twice: 8 }]],
+      ['a promise', 'promise', { n: 4 }, [5]],
+      ['a value for an object pattern', { version: 2, cmd: 'object' }, {}, ['by object']],
+      ['a value for a pattern that is no topic name', 'größe: 100%', {}, ['escaped']],
+      ['an Observable', 'observable', 5, [0, 1, 2, 3, 4]],
+      ['an array as one answer', 'array', {}, [[1, 2, 3]]],
+      ['an iterable', 'iterable', {}, [1, 2, 3]],
+      ['a generator', 'generator', 4, [0, 1, 2, 3]],
+      ['an async generator', 'async-generator', 1_000, Array.from({ length: 1_000 }, (_, n) => n)],
+      ['a promise of a generator', 'promised-generator', 3, [0, 1, 2]],
+      ['nothing', 'nothing', {}, []],
+      ['null', 'null', {}, [null]],
+      ['falsy values', 'falsy', {}, [0, false, '', null]],
+      ['what was responded, and the return value', 'respond', 300, [...Array.from({ length: 300 }, (_, n) => n), 'last']],
+    ])('answers with %s', async (_what, pattern, data, expected) => {
+      expect(await all(pattern, data)).toEqual(expected);
+    });
+
+    it.each<[string, string, unknown]>([
+      ['an RpcException with text', 'rpc-text', { status: 'error', message: 'as text' }],
+      ['an RpcException with an object', 'rpc-object', { code: 7, reason: 'as object' }],
+      ['an Error, of which nothing is told', 'error', { status: 'error', message: 'Internal server error' }],
+      ['an HttpException', 'http', { status: 'error', message: 'Internal server error' }],
+      ['an Observable that throws an Error', 'thrown-observable', { status: 'error', message: 'Internal server error' }],
+    ])('errs as other transports do with %s', async (_what, pattern, expected) => {
+      expect(await errorOf(pattern)).toEqual(expected);
+    });
+
+    it.each([
+      ['Observable', 'failing-observable', [1, 2], 'broken'],
+      ['generator', 'failing-generator', [1], 'generator broke'],
+    ])('gives what a failing %s answered before its error', async (_what, pattern, before, message) => {
+      const got: unknown[] = [];
+      const error = await new Promise((resolve) => client.send(pattern, {}).subscribe({ next: (value) => got.push(value), error: resolve }));
+      expect(got).toEqual(before);
+      expect(error).toEqual({ status: 'error', message });
+    });
+
+    it('tells the caller that an answer cannot be sent', async () => {
+      expect(await errorOf('cyclic-answer')).toMatchObject({ name: 'StreambackPublishError', code: 'NOT_SERIALIZABLE' });
+    });
+
+    it('is cold: each subscription is a request', async () => {
+      const answers = client.send<string>('context', {}).pipe(map((context: any) => context.id as string));
+      expect(await firstValueFrom(answers)).not.toBe(await firstValueFrom(answers));
+    });
+
+    it('carries key, headers, deadline and group', async () => {
+      const record = new StreambackRecordBuilder({}).setKey('k7').setHeaders({ tenant: 'a' }).setTimeoutMs(5_000).build();
+      expect(await all('context', record)).toEqual([
+        expect.objectContaining({ pattern: 'context', key: 'k7', headers: { tenant: 'a' }, attempt: 1, sourceGroup: group, hasDeadline: true }),
+      ]);
+    });
+
+    it('sends null in a record', async () => {
+      expect(await all('echo', new StreambackRecord(null))).toEqual(['it was null']);
+    });
+
+    it('runs all event handlers of a pattern', async () => {
+      const id = freshName('e');
+      const seen = Promise.all([hear(`event:one:${id}`), hear(`event:two:${id}`)]);
+      client.emit('event', { id });
+      expect(await seen).toEqual([{ id }, id]);
+    });
+
+    it('runs the other event handlers when one fails', async () => {
+      const id = freshName('e');
+      const seen = hear(`beside:${id}`);
+      client.emit('failing-event', { id });
+      expect(await seen).toEqual({ id });
+    });
+
+    it('emit gives one value and completes once the broker has the event', async () => {
+      expect(await lastValueFrom(client.emit('event', { id: freshName('e') }).pipe(toArray()))).toEqual([undefined]);
+    });
+
+    it('makes request-scoped providers for each request, kept for the whole of a stream', async () => {
+      const [one] = await all('request-scoped');
+      const [two] = await all('request-scoped');
+      expect(two).not.toBe(one);
+      const [first, second] = await all('request-scoped-generator');
+      expect(first).toBe(second);
+    });
+
+    it('stops the handler when nobody wants its answers any more', async () => {
+      const id = freshName('s');
+      const ended = hear<string>(`ended:${id}`);
+      await firstValueFrom(client.send('slow-generator', id).pipe(take(1)));
+      expect(await ended).toBe('CANCELLED');
+    });
+
+    describe('open()', () => {
+      it('reads answers one by one and then undefined', async () => {
+        const lane = client.open<number>('generator', 3);
+        expect([await lane.read(), await lane.read(), await lane.read(), await lane.read(), await lane.read()]).toEqual([0, 1, 2, undefined, undefined]);
+        expect(lane.group).toBe(group);
+        expect(lane.attempt).toBe(1);
+      });
+
+      it('can be iterated; leaving closes it', async () => {
+        const id = freshName('s');
+        const ended = hear<string>(`ended:${id}`);
+        const lane = client.open<number>('slow-generator', id);
+        const got: number[] = [];
+        for await (const answer of lane) {
+          got.push(answer);
+          if (got.length === 3) break;
+        }
+        expect(got).toEqual([0, 1, 2]);
+        expect(await ended).toBe('CANCELLED');
+        expect(await lane.read()).toBeUndefined();
+      });
+
+      it('errs where the handler did', async () => {
+        const lane = client.open('failing-generator', {});
+        expect(await lane.read()).toBe(1);
+        await expect(lane.read()).rejects.toEqual({ status: 'error', message: 'generator broke' });
+        await expect(lane.read()).rejects.toEqual({ status: 'error', message: 'generator broke' });
+      });
+
+      it('stays open when a read has timed out', async () => {
+        const lane = client.open<number>('observable', 2);
+        await expect(client.open('respond', 0).read({ timeoutMs: 10_000 })).resolves.toBe('last');
+        const never = client.open<number>(`nobody.${freshName('x')}`, {});
+        await expect(never.read({ timeoutMs: 20 })).rejects.toMatchObject({ code: 'READ_TIMEOUT', retryable: true });
+        never.close();
+        expect(await lane.read()).toBe(0);
+        lane.close();
+      });
+    });
+
+    it('errs with what was waited for when time runs out', async () => {
+      const record = new StreambackRecordBuilder(freshName('s')).setTimeoutMs(120).build();
+      const outcome = await errorOf('slow-generator', record);
+      expect(outcome).toMatchObject({ name: 'StreambackTimeoutError', code: 'DEADLINE_EXCEEDED', waitingFor: 'next-answer' });
+    });
+
+    it('refuses what cannot be sent', async () => {
+      const cyclic: Record<string, unknown> = {};
+      cyclic.self = cyclic;
+      expect(await errorOf('echo', cyclic)).toMatchObject({ code: 'NOT_SERIALIZABLE', retryable: false });
+      expect(await errorOf('echo', { big: 1n })).toMatchObject({ code: 'NOT_SERIALIZABLE' });
+      expect(await errorOf('echo', 'x'.repeat(1_000_001))).toMatchObject({ code: 'TOO_LARGE', message: expect.stringContaining('maxMessageBytes') });
+      await expect(lastValueFrom(client.emit('event', { big: 1n }))).rejects.toMatchObject({ code: 'NOT_SERIALIZABLE' });
+    });
+
+    it('answers 2,000 requests in flight, each with its own', async () => {
+      const wanted = Array.from({ length: 2_000 }, (_, n) => n);
+      const got = await lastValueFrom(from(wanted).pipe((numbers) => new Observable<[number, unknown]>((subscriber) => {
+        let open = wanted.length;
+        numbers.subscribe((n) => client.send('echo', { n }).subscribe({ next: (answer) => subscriber.next([n, answer]), error: (error) => subscriber.error(error), complete: () => --open === 0 && subscriber.complete() }));
+      }), toArray()));
+      const wrong = got.filter(([n, answer]) => (answer as { n: number }).n !== n);
+      expect({ answered: new Set(got.map(([n]) => n)).size, twice: got.length - wanted.length, wrong: wrong.length }).toEqual({ answered: 2_000, twice: 0, wrong: 0 });
+    });
+  });
+}
