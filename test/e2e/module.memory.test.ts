@@ -117,7 +117,7 @@ describe('StreambackModule', () => {
         handledBy.push('audit');
         return 'audit';
       }
-      @EventPattern('written', getStreambackTransportId('audit'), listener({ order: 'partition' }))
+      @EventPattern<string>('written', getStreambackTransportId('audit'), listener({ order: 'partition' }))
       written(): void {}
     }
     @Module({
@@ -250,7 +250,7 @@ describe('at start', () => {
   it('a reserved pattern is refused', async () => {
     @Controller()
     class Reserved {
-      @EventPattern('orders.dlt')
+      @EventPattern<string>('orders.dlt')
       reserved(): void {}
     }
     await expect(start(Reserved)).rejects.toMatchObject({ code: 'INVALID_PATTERN' });

@@ -178,7 +178,7 @@ class AnswersController {
     tell(`event:two:${id}`, id);
   }
 
-  @EventPattern('failing-event')
+  @EventPattern<string>('failing-event')
   failingEvent(): never {
     throw new Error('the event handler fails');
   }

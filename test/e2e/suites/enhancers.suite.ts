@@ -112,7 +112,7 @@ class EnhancedController {
     throw new Broken('nobody sees this');
   }
 
-  @EventPattern('filtered-event')
+  @EventPattern<string>('filtered-event')
   @UseFilters(BrokenFilter)
   filteredEvent(): void {
     throw new Broken('an event');
