@@ -1,0 +1,82 @@
+import { spawnSync } from 'node:child_process';
+import { connect } from 'node:net';
+import { freePort } from './free-port';
+import { temporaryFolder } from './process-guard';
+import { serverProcess, type ServerProcess } from './server-process';
+
+export interface RedisServer extends ServerProcess {
+  readonly url: string;
+  readonly port: number;
+  /** Stops and starts it: what was not persisted (nothing is, unless `args` say so) is lost. */
+  restart(): Promise<void>;
+  /** Kills the server for good and removes its folder. */
+  close(): Promise<void>;
+}
+
+export interface RedisServerOptions {
+  /** Further arguments, such as `['--appendonly', 'yes', '--appendfsync', 'always']`; the last of two wins. */
+  readonly args?: readonly string[];
+  /** @default a free one */
+  readonly port?: number;
+}
+
+/** Why no Redis can be started here, or an empty string. */
+export function redisMissing(): string {
+  return spawnSync('redis-server', ['--version'], { stdio: 'ignore' }).status === 0 ? '' : 'no redis-server on the PATH';
+}
+
+/** Starts a `redis-server` of the test's own on 127.0.0.1, in a temporary folder. */
+export async function startRedis({ args = [], port }: RedisServerOptions = {}): Promise<RedisServer> {
+  const folder = temporaryFolder('redis');
+  const ownPort = port ?? (await freePort());
+  const server = serverProcess({
+    name: `redis-server on port ${ownPort}`,
+    command: 'redis-server',
+    args: ['--port', String(ownPort), '--bind', '127.0.0.1', '--dir', folder.path, '--save', '', '--appendonly', 'no', ...args],
+    cwd: folder.path,
+    ready: () => ping(ownPort),
+    startTimeoutMs: 10_000,
+  });
+  try {
+    await server.start();
+  } catch (error) {
+    folder.remove();
+    throw error;
+  }
+  return {
+    url: `redis://127.0.0.1:${ownPort}`,
+    port: ownPort,
+    get pid() {
+      return server.pid;
+    },
+    get running() {
+      return server.running;
+    },
+    start: () => server.start(),
+    stop: () => server.stop(),
+    kill: (signal) => server.kill(signal),
+    async restart() {
+      await server.stop();
+      await server.start();
+    },
+    async close() {
+      await server.kill();
+      folder.remove();
+    },
+  };
+}
+
+/** A server that wants a password refuses the PING, and serves all the same. */
+function ping(port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'));
+    socket.setTimeout(1_000, () => socket.destroy(new Error('no answer to PING')));
+    socket.once('error', reject);
+    socket.once('data', (answer) => {
+      socket.destroy();
+      const text = answer.toString();
+      if (text.startsWith('+PONG') || text.startsWith('-NOAUTH')) resolve();
+      else reject(new Error(text.trim()));
+    });
+  });
+}

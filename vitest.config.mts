@@ -1,0 +1,28 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  // Decorated classes in tests need legacy decorators with their metadata, as tsc emits them for lib.
+  oxc: { decorator: { legacy: true, emitDecoratorMetadata: true } },
+  test: {
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+    projects: [
+      {
+        extends: true,
+        test: { name: 'unit', include: ['test/{unit,meta}/**/*.test.ts'] },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'broker',
+          include: ['test/{contract,e2e,fault,security,interop}/**/*.test.ts'],
+          globalSetup: ['test/support/global-setup.ts'],
+          // One file after another: bounds on time mean little where files compete for the same cores.
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
