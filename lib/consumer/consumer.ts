@@ -160,6 +160,7 @@ export class Consumer {
         else this.options.logger.error(`The event '${listener.pattern}' failed: ${describe(error)}`);
       }
     } finally {
+      run.onOver?.();
       siblings.delete(run);
       if (this.runs.get(id) === run) this.runs.delete(id);
     }

@@ -5,8 +5,17 @@ import { toJson } from '../protocol/json';
 import type { InboxItem, WriteResult } from '../streams/feedback-stream';
 import type { FrameFormat } from './frame-format';
 
-/** Frames that may be on their way to the feedback stream before {@link Responder.room} makes a pulling handler wait. */
+/** Frames, and bytes, that may be on their way to the feedback stream before {@link Responder.room} makes a pulling handler wait. */
 const MAX_UNWRITTEN = 256;
+const MAX_UNWRITTEN_BYTES = 1_000_000;
+
+interface Load {
+  frames: number;
+  /** About: characters of JSON. */
+  bytes: number;
+}
+
+const nothing = (): Load => ({ frames: 0, bytes: 0 });
 
 export interface ResponderOptions {
   readonly target: FeedbackTarget;
@@ -24,10 +33,10 @@ export class Responder implements FeedbackSource {
   private frames: Buffer[] = [];
   private lastJson: string | undefined;
   private ending: 'no' | 'asked' | 'drained' = 'no';
-  /** What was written since the last drain, what each drain took that is not known to be stored yet, and both together. */
-  private pending = 0;
-  private readonly underWay: number[] = [];
-  private unwritten = 0;
+  /** What was written since the last drain, what each drain took that is not known to be stored yet, and all of it together. */
+  private pending = nothing();
+  private readonly underWay: Load[] = [];
+  private readonly unwritten = nothing();
   private failure: StreambackError | undefined;
   private waiters: (() => void)[] = [];
 
@@ -44,24 +53,24 @@ export class Responder implements FeedbackSource {
     }
     if (this.lastJson !== undefined) this.frames.push(format.response(this.lastJson));
     this.lastJson = json;
-    this.schedule();
+    this.schedule(json.length);
   }
 
   /** Nothing while there is room for a further answer, else a promise of room. */
   room(): Promise<void> | undefined {
-    return this.unwritten < MAX_UNWRITTEN ? undefined : this.change(() => this.unwritten < MAX_UNWRITTEN);
+    return this.hasRoom() ? undefined : this.change(() => this.hasRoom());
   }
 
   /** Resolves when all that was written so far is stored, or will never be. */
   flushed(): Promise<void> {
-    return this.change(() => this.unwritten === 0);
+    return this.change(() => this.unwritten.frames === 0);
   }
 
   /** Writes the end; resolves when it is stored. @throws StreambackError when it cannot be */
   end(): Promise<void> {
     if (this.ending === 'no') {
       this.ending = 'asked';
-      this.schedule();
+      this.schedule(0);
     }
     return this.stored();
   }
@@ -73,7 +82,7 @@ export class Responder implements FeedbackSource {
       this.lastJson = undefined;
       this.frames.push(this.options.format.endWithError(error, details));
       this.ending = 'drained';
-      this.schedule();
+      this.schedule(0);
     }
     return this.stored();
   }
@@ -83,8 +92,8 @@ export class Responder implements FeedbackSource {
     this.ending = 'drained';
     this.frames = [];
     this.lastJson = undefined;
-    this.unwritten -= this.pending;
-    this.pending = 0;
+    this.discharge(this.pending);
+    this.pending = nothing();
     this.wake();
   }
 
@@ -98,11 +107,11 @@ export class Responder implements FeedbackSource {
     } else if (this.lastJson !== undefined) items.push({ field: 'frame', value: format.response(this.lastJson) });
     this.lastJson = undefined;
     this.underWay.push(this.pending);
-    this.pending = 0;
+    this.pending = nothing();
   }
 
   written(result: WriteResult | StreambackError): void {
-    this.unwritten -= this.underWay.shift() ?? 0;
+    this.discharge(this.underWay.shift());
     if (result === 'gone') this.options.onGone(new StreambackAbortError('CLIENT_LOST', "The client's inbox is gone"));
     else if (result !== 'written') this.failure = result;
     this.wake();
@@ -113,10 +122,21 @@ export class Responder implements FeedbackSource {
     if (this.failure) throw this.failure;
   }
 
-  private schedule(): void {
-    this.pending += 1;
-    this.unwritten += 1;
-    this.options.writer.schedule(this.options.target, this);
+  private schedule(bytes: number): void {
+    if (this.pending.frames === 0) this.options.writer.schedule(this.options.target, this);
+    for (const load of [this.pending, this.unwritten]) {
+      load.frames += 1;
+      load.bytes += bytes;
+    }
+  }
+
+  private discharge(load: Load | undefined): void {
+    this.unwritten.frames -= load?.frames ?? 0;
+    this.unwritten.bytes -= load?.bytes ?? 0;
+  }
+
+  private hasRoom(): boolean {
+    return this.unwritten.frames < MAX_UNWRITTEN && this.unwritten.bytes < MAX_UNWRITTEN_BYTES;
   }
 
   private async change(done: () => boolean): Promise<void> {

@@ -8,6 +8,8 @@ import type { Responder } from './responder';
 export class Run implements CallContext {
   /** The error as the handler threw it, before exception filters; undefined while it has not failed. */
   failure: unknown;
+  /** Called once it is over, whatever became of it. */
+  onOver?: () => void;
   private abortedBy?: StreambackAbortError;
   private controller?: AbortController;
   private readonly teardowns = new Set<(reason: StreambackAbortError) => void>();

@@ -101,6 +101,7 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
 
   private handle(handlers: PatternHandlers, run: Run): unknown {
     const context = new StreambackContext(run, handlers.pattern);
+    run.onOver = () => this.onProcessingEndHook?.(this.transportId, context);
     return new Promise((resolve, reject) => {
       // The hook decides when, and in which context, the rest runs.
       this.onProcessingStartHook(this.transportId, context, async () => {
