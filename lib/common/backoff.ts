@@ -15,6 +15,6 @@ export interface BackoffOptions {
  * @param random from 0 to 1, exclusive
  */
 export function backoffDelayMs(attempt: number, options: BackoffOptions, random: () => number = Math.random): number {
-  const delay = Math.min(options.delayMs * options.factor ** (attempt - 1), options.maxDelayMs);
+  const delay = Math.min(options.delayMs * Math.min(options.factor ** (attempt - 1), Number.MAX_VALUE), options.maxDelayMs);
   return Math.round(delay * (1 + options.jitter * (2 * random() - 1)));
 }

@@ -77,7 +77,7 @@ export function invalidOption(option: string, message: string, remedy?: string):
 
 function unknownOption(option: string, name: string, known: readonly string[]): StreambackConfigError {
   const near = known.map((other) => ({ other, distance: distance(name.toLowerCase(), other.toLowerCase()) }));
-  const best = near.reduce((one, two) => (two.distance < one.distance ? two : one), { other: '', distance: 4 });
+  const best = near.reduce((one, two) => (two.distance < one.distance ? two : one), { other: '', distance: Math.min(4, name.length) });
   const remedy = best.other === '' ? `Known are: ${known.join(', ')}.` : `Did you mean '${best.other}'?`;
   return invalidOption(option, `There is no option '${option}'. ${remedy}`, remedy);
 }

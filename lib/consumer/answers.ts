@@ -54,8 +54,8 @@ export function fromSource(source: Source, gate: Gate): Observable<unknown> {
     return () => {
       if (finished) return;
       finished = true;
-      // A generator that fails while it is torn down has nobody left to tell.
-      void Promise.resolve(iterator.return?.()).catch(() => {});
+      // A generator that fails while it is torn down has nobody left to tell; a plain one throws at once.
+      void (async () => iterator.return?.())().catch(() => {});
     };
   });
 }

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { backoffDelayMs } from '../common/backoff';
 import { SYSTEM_CLOCK, type Clock } from '../common/clock';
 import { StreambackAbortError, StreambackError, type StreambackMessageError } from '../common/errors';
@@ -47,6 +48,7 @@ interface Task {
 
 /** Aborts after which the message comes again, here or elsewhere. */
 const DELIVERED_AGAIN: ReadonlySet<string> = new Set(['SHUTDOWN', 'REVOKED']);
+const HANDLE_AGAIN_DELAY_MS = 1_000;
 const DEAD_LETTER_RETRY = { delayMs: 200, factor: 2, maxDelayMs: 5_000, jitter: 0.2 };
 
 /** The answering half of a connection: takes deliveries, runs their listeners, answers, and settles. */
@@ -116,19 +118,35 @@ export class Consumer {
   /** Never rejects. */
   private async handle(task: Task): Promise<void> {
     const { delivery, envelope } = task;
-    if (this.closing || delivery.revoked.aborted) return delivery.release();
+    if (this.isLeaving(delivery)) return delivery.release();
     const { id } = envelope;
-    if (id !== undefined && !this.duplicates.claim(id)) return delivery.settle();
+    let claimed = id === undefined || this.duplicates.claim(id);
+    while (typeof claimed !== 'boolean') {
+      await claimed;
+      if (this.isLeaving(delivery)) return delivery.release();
+      claimed = this.duplicates.claim(id!);
+    }
+    if (!claimed) return delivery.settle();
     let done = true;
     try {
-      if (await this.isWanted(task)) done = await this.run(task);
+      if (await this.isWanted(task)) done = !this.isLeaving(delivery) && (await this.run(task));
     } catch (error) {
       done = false;
-      this.options.logger.error(`'${task.listener.pattern}' could not be handled and will be delivered again: ${String(error)}`);
+      this.options.logger.error(`'${task.listener.pattern}' could not be handled and will be delivered again: ${describe(error)}`);
+      // What failed for want of its feedback stream would fail again at once, and run its handler each time.
+      if (!this.isLeaving(delivery)) await this.pause(HANDLE_AGAIN_DELAY_MS);
     }
     if (id !== undefined) this.duplicates[done ? 'finished' : 'released'](id);
     if (done) delivery.settle();
     else delivery.release();
+  }
+
+  private isLeaving(delivery: MainStreamDelivery): boolean {
+    return this.closing !== undefined || delivery.revoked.aborted;
+  }
+
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.clock.setTimeout(resolve, ms));
   }
 
   /** A request whose deadline has passed, or whose client is gone, is not started (F7). */
@@ -155,7 +173,7 @@ export class Consumer {
         await runInCall(run, () => pump(call(listener, run), run));
         if (!run.aborted) await responder?.end();
       } catch (error) {
-        if (run.aborted) this.options.logger.debug(`'${listener.pattern}' failed after it was aborted: ${String(error)}`);
+        if (run.aborted) this.options.logger.debug(`'${listener.pattern}' failed after it was aborted: ${describe(error)}`);
         else if (responder) await this.answerWithError(responder, error);
         else this.options.logger.error(`The event '${listener.pattern}' failed: ${describe(error)}`);
       }
@@ -222,10 +240,15 @@ export class Consumer {
         await this.main.publish(letter);
         return delivery.settle();
       } catch (cause) {
+        if (cause instanceof StreambackError && cause.code === 'TOO_LARGE') {
+          // It would never go through, and must not stop the consumer; its bytes stay where they are for as long as the broker keeps them.
+          this.options.logger.error(`Message ${offset} of ${topic}/${partition} is passed over: '${letter.topic}' does not take it: ${cause.message}`);
+          return delivery.settle();
+        }
         if (attempt === 1) this.options.logger.error(`'${letter.topic}' cannot be written, trying again: ${String(cause)}`);
       }
-      if (this.closing || delivery.revoked.aborted) return delivery.release();
-      await new Promise<void>((resolve) => this.clock.setTimeout(resolve, backoffDelayMs(attempt, DEAD_LETTER_RETRY)));
+      if (this.isLeaving(delivery)) return delivery.release();
+      await this.pause(backoffDelayMs(attempt, DEAD_LETTER_RETRY));
     }
   }
 }
@@ -252,5 +275,6 @@ function abortReason(signal: AbortSignal): StreambackAbortError {
 
 function describe(error: unknown): string {
   if (error instanceof StreambackError) return `${error.code}: ${error.message}`;
-  return error instanceof Error ? (error.stack ?? error.message) : JSON.stringify(error) ?? String(error);
+  // Whatever a handler throws: JSON and String() throw on some values themselves.
+  return error instanceof Error ? (error.stack ?? error.message) : inspect(error, { depth: 3 });
 }

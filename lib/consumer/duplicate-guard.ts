@@ -3,25 +3,33 @@ const REMEMBERED = 10_000;
 
 /** Knows the messages that this process is handling or has just handled, so that a batch sent twice runs once (F4). */
 export class DuplicateGuard {
-  private readonly running = new Set<string>();
+  /** With those that wait for its end, each. */
+  private readonly running = new Map<string, (() => void)[]>();
   private readonly recent = new Set<string>();
 
-  /** Claims an id; false: it is running or has just run. */
-  claim(id: string): boolean {
-    if (this.running.has(id) || this.recent.has(id)) return false;
-    this.running.add(id);
+  /**
+   * Claims an id. False: it has just run. A promise: it is running, so how that ends decides (the very same message may have come
+   * again, and is not to be settled before its answer is stored); to be asked again when it resolves.
+   */
+  claim(id: string): boolean | Promise<void> {
+    const waiting = this.running.get(id);
+    if (waiting) return new Promise((resolve) => waiting.push(resolve));
+    if (this.recent.has(id)) return false;
+    this.running.set(id, []);
     return true;
   }
 
   /** The message was settled. */
   finished(id: string): void {
-    this.running.delete(id);
     this.recent.add(id);
     if (this.recent.size > REMEMBERED) this.recent.delete(this.recent.values().next().value!);
+    this.released(id);
   }
 
   /** The message was given back: when it comes again it is to run. */
   released(id: string): void {
+    const waiting = this.running.get(id) ?? [];
     this.running.delete(id);
+    for (const wake of waiting) wake();
   }
 }

@@ -25,7 +25,7 @@ async function pour(given: unknown, run: Run): Promise<void> {
 
 /** What a handler gave too late is ended without being asked for anything. */
 function dispose(result: unknown): void {
-  if (isSource(result)) fromSource(result, { room: () => undefined }).subscribe().unsubscribe();
+  if (isSource(result)) fromSource(result, { room: () => new Promise(() => {}) }).subscribe().unsubscribe();
 }
 
 function write(value: unknown, run: Run): void {
@@ -41,7 +41,7 @@ function pumpObservable(source: Observable<unknown>, run: Run): Promise<void> {
       if (settled) return;
       settled = true;
       forget();
-      subscription?.unsubscribe();
+      tearDown(subscription);
       if (failed) reject(error);
       else resolve();
     };
@@ -71,7 +71,16 @@ function pumpObservable(source: Observable<unknown>, run: Run): Promise<void> {
     forget = run.onAbort(() => settle());
     if (settled) {
       forget();
-      subscription.unsubscribe();
+      tearDown(subscription);
     }
   });
+}
+
+/** A source that fails while it is torn down has nobody left to tell, and must not keep others from being torn down. */
+function tearDown(subscription: { unsubscribe(): void } | undefined): void {
+  try {
+    subscription?.unsubscribe();
+  } catch {
+    // See above.
+  }
 }

@@ -42,9 +42,10 @@ export class Responder implements FeedbackSource {
 
   constructor(private readonly options: ResponderOptions) {}
 
-  /** Takes one answer. @throws StreambackPublishError NOT_SERIALIZABLE, TOO_LARGE */
+  /** Takes one answer. @throws StreambackPublishError NOT_SERIALIZABLE, TOO_LARGE; what keeps earlier answers from being stored */
   write(value: unknown): void {
     if (this.ending !== 'no') return;
+    if (this.failure) throw this.failure;
     const { pattern, maxAnswerBytes, format } = this.options;
     const json = toJson(value, `An answer of '${pattern}'`);
     // A UTF-16 unit is at most three bytes: only what may pass the limit is counted exactly.

@@ -20,12 +20,17 @@ export interface FeedbackSource {
 
 const RETRY = { delayMs: 100, factor: 2, maxDelayMs: 5_000, jitter: 0.2 };
 
+/** What waits to be written to one target: one write is under way at a time and the next gathers behind it, so that order stays whatever fails. */
+interface Channel {
+  readonly target: FeedbackTarget;
+  sources: Set<FeedbackSource>;
+}
+
 /** Gathers what the whole connection writes to feedback streams: one write a target and tick. */
 export class FeedbackWriter {
-  private readonly dirty = new Map<string, { target: FeedbackTarget; sources: Set<FeedbackSource> }>();
-  /** Targets whose last write failed: the next writes wait behind it, so that order stays. */
-  private readonly blocked = new Map<string, Promise<unknown>>();
-  private scheduled = false;
+  private readonly channels = new Map<string, Channel>();
+  private due: Channel[] = [];
+  private failing = 0;
   private closed = false;
 
   constructor(
@@ -35,15 +40,16 @@ export class FeedbackWriter {
     private readonly clock: Clock = SYSTEM_CLOCK,
   ) {}
 
-  /** Has `source` drained at the end of this tick. */
+  /** Has `source` drained at the end of this tick, or once the write under way for this target has ended. */
   schedule(target: FeedbackTarget, source: FeedbackSource): void {
-    const batch = this.dirty.get(target.key);
-    if (batch) batch.sources.add(source);
-    else this.dirty.set(target.key, { target, sources: new Set([source]) });
-    if (!this.scheduled) {
-      this.scheduled = true;
-      setImmediate(this.flush);
+    const known = this.channels.get(target.key);
+    if (known) {
+      known.sources.add(source);
+      return;
     }
+    const channel: Channel = { target, sources: new Set([source]) };
+    this.channels.set(target.key, channel);
+    if (this.due.push(channel) === 1) setImmediate(this.flush);
   }
 
   /** Writes one item; a failure is not reported, as for control, which is sent again or not needed. */
@@ -57,49 +63,58 @@ export class FeedbackWriter {
   }
 
   private readonly flush = (): void => {
-    this.scheduled = false;
-    const batches = [...this.dirty.values()];
-    this.dirty.clear();
-    for (const { target, sources } of batches) {
-      const items: InboxItem[] = [];
-      for (const source of sources) source.drain(items);
-      if (items.length > 0) void this.deliver(target, items, sources);
-      else for (const source of sources) source.written('written');
-    }
+    const channels = this.due;
+    this.due = [];
+    for (const channel of channels) void this.empty(channel);
   };
 
-  private async deliver(target: FeedbackTarget, items: readonly InboxItem[], sources: ReadonlySet<FeedbackSource>): Promise<void> {
-    const before = this.blocked.get(target.key);
-    if (before) await before;
-    let result: WriteResult | StreambackError;
-    try {
-      result = await this.write(target, items);
-    } catch (error) {
-      const retrying = this.retry(target, items, error as StreambackError);
-      this.blocked.set(target.key, retrying);
-      result = await retrying;
-      if (this.blocked.get(target.key) === retrying) this.blocked.delete(target.key);
+  /** Never rejects. */
+  private async empty(channel: Channel): Promise<void> {
+    while (channel.sources.size > 0) {
+      const { sources } = channel;
+      channel.sources = new Set();
+      const items: InboxItem[] = [];
+      for (const source of sources) source.drain(items);
+      const result = items.length === 0 ? 'written' : await this.write(channel.target, items);
+      for (const source of sources) source.written(result);
     }
-    for (const source of sources) source.written(result);
+    this.channels.delete(channel.target.key);
+  }
+
+  private async write(target: FeedbackTarget, items: readonly InboxItem[]): Promise<WriteResult | StreambackError> {
+    try {
+      return await this.store(target, items);
+    } catch (error) {
+      return this.retry(target, items, error as StreambackError);
+    }
   }
 
   private async retry(target: FeedbackTarget, items: readonly InboxItem[], first: StreambackError): Promise<WriteResult | StreambackError> {
     let error = first;
-    this.logger.error(`Answers cannot be written, trying again: ${error.message}`);
-    for (let attempt = 1; error.retryable && !this.closed; attempt++) {
-      await new Promise<void>((resolve) => this.clock.setTimeout(resolve, backoffDelayMs(attempt, RETRY)));
-      try {
-        return await this.write(target, items);
-      } catch (again) {
-        error = again as StreambackError;
+    // Loud for the first of many targets, quiet for the rest: one server serves them all.
+    if (this.failing++ === 0) this.logger.error(`Answers cannot be written, trying again: ${error.message}`);
+    try {
+      for (let attempt = 1; error.retryable && !this.closed; attempt++) {
+        await new Promise<void>((resolve) => this.clock.setTimeout(resolve, backoffDelayMs(attempt, RETRY)));
+        try {
+          return await this.store(target, items);
+        } catch (again) {
+          error = again as StreambackError;
+        }
       }
+      return error;
+    } finally {
+      this.failing -= 1;
     }
-    return error;
   }
 
-  private async write({ form, key }: FeedbackTarget, items: readonly InboxItem[]): Promise<WriteResult> {
+  private async store({ form, key }: FeedbackTarget, items: readonly InboxItem[]): Promise<WriteResult> {
     if (form === 'inbox') return this.feedback.write(key, items);
-    await this.feedback.writeList!(key, items.map((item) => item.value), this.listTtlMs);
+    await this.feedback.writeList!(
+      key,
+      items.map((item) => item.value),
+      this.listTtlMs,
+    );
     return 'written';
   }
 }

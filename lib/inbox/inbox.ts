@@ -71,13 +71,15 @@ export class Inbox {
   private async openReader(): Promise<void> {
     await this.feedback.connect();
     const inbox = this.currentKey;
-    this.reader = await this.feedback.openReader({
+    const reader = await this.feedback.openReader({
       inbox,
       ttlMs: this.options.ttlMs,
       leaseMs: this.options.leaseMs,
       onItems: this.onItems,
       onLost: () => this.onLost(inbox),
     });
+    // It may be lost already: then another one is the inbox.
+    if (inbox === this.currentKey) this.reader = reader;
   }
 
   private onLost(inbox: string): void {

@@ -74,6 +74,7 @@ export class Lane<Answer = unknown> implements AsyncIterable<Answer> {
   close(): void {
     this.request.close();
     this.buffered.clear();
+    this.outcome = 'end';
     this.onOver('end');
   }
 

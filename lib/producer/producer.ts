@@ -119,6 +119,7 @@ export class Producer implements PendingRequestOwner {
         remedy: "Add one to streams ('main=…&feedback=redis://…'), or use emit().",
       });
     }
+    if (this.closed) throw closedError();
     if (request.deadline <= this.now()) {
       throw new StreambackTimeoutError('DEADLINE_EXCEEDED', `'${request.pattern}' was not sent: the outer deadline has passed`, {
         waitingFor: 'broker',
@@ -133,12 +134,12 @@ export class Producer implements PendingRequestOwner {
         (error: unknown) => request.unpublished(error),
       );
     };
-    if (this.connected && this.feedback.inbox.isOpen && !this.closed) publish();
+    if (this.connected && this.feedback.inbox.isOpen) publish();
     else this.ready().then(publish, (error: unknown) => request.fail(error));
   }
 
   private async ready(): Promise<void> {
-    if (this.closed) throw new StreambackConnectionError('CLOSED', 'The client is closed');
+    if (this.closed) throw closedError();
     await this.connect();
     await this.feedback?.inbox.open();
   }
@@ -176,6 +177,10 @@ export class Producer implements PendingRequestOwner {
     }
     return topic;
   }
+}
+
+function closedError(): StreambackConnectionError {
+  return new StreambackConnectionError('CLOSED', 'The client is closed');
 }
 
 function encodeHeaders(headers: Readonly<Record<string, string>> | undefined): readonly MessageHeader[] {

@@ -54,7 +54,9 @@ export function parseStreamsUrl(text: string): StreamsUrl {
     const name = separator === -1 ? part : part.slice(0, separator);
     const field = separator === -1 ? undefined : FIELDS.get(name);
     if (!field) {
-      throw invalid(text, `streams has the unknown part ${JSON.stringify(redact(name))}`,
+      // It may be a piece of a password that holds a '&': only what the redacted text shows is shown.
+      const known = redact(text).split('&').includes(part);
+      throw invalid(text, known ? `streams has the unknown part ${JSON.stringify(redact(name))}` : 'streams has an unknown part',
         "Write it as 'main=kafka://host:9092&feedback=redis://host:6379'; further parts are topics_prefix and group; a '&' in a password is %26.");
     }
     const value = part.slice(separator + 1);

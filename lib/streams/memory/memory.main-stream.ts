@@ -19,6 +19,7 @@ export class MemoryMainStream implements MainStream {
   readonly name = 'memory';
   readonly capabilities: MainStreamCapabilities = { durable: false, keyOrder: true, rebalance: true, lag: true };
   private readonly store: MemoryTopicStore;
+  private readonly listeners = new Set<(status: StreamStatus) => void>();
   private closed = false;
 
   /** @param name streams of one name in one process are the same stream */
@@ -46,14 +47,17 @@ export class MemoryMainStream implements MainStream {
   }
 
   onStatus(listener: (status: StreamStatus) => void): () => void {
+    const own = (status: StreamStatus): void => listener(status);
+    this.listeners.add(own);
     listener(this.closed ? 'disconnected' : 'connected');
-    return () => {};
+    return () => void this.listeners.delete(own);
   }
 
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
     this.store.releaseUser();
+    for (const listener of [...this.listeners]) listener('disconnected');
   }
 
   unwrap(): unknown {

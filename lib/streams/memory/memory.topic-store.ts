@@ -43,14 +43,9 @@ export class MemoryTopicStore {
     for (const group of this.groups.values()) group.add(message);
   }
 
-  /** A group starts at the earliest message that is kept. */
   group(name: string): MemoryGroup {
     let group = this.groups.get(name);
-    if (!group) {
-      group = new MemoryGroup();
-      for (const log of this.logs.values()) for (const message of log.messages) group.add(message);
-      this.groups.set(name, group);
-    }
+    if (!group) this.groups.set(name, (group = new MemoryGroup((topic) => this.logs.get(topic)?.messages ?? [])));
     return group;
   }
 
@@ -61,7 +56,7 @@ export class MemoryTopicStore {
   }
 }
 
-/** What one group has not settled yet. */
+/** What one group has not settled yet of the topics that it subscribed to; it starts with the earliest messages that are kept. */
 export class MemoryGroup {
   private readonly waiting = new Map<string, Queue<MainStreamMessage>>();
   /** Given back, by topic, in the order of their offsets: they come again before what is new. */
@@ -69,7 +64,15 @@ export class MemoryGroup {
   private readonly unsettled = new Map<string, number>();
   private readonly members = new Map<() => void, readonly string[]>();
 
+  /** @param kept the messages that a topic keeps */
+  constructor(private readonly kept: (topic: string) => readonly MainStreamMessage[]) {}
+
   join(wake: () => void, topics: readonly string[]): void {
+    for (const topic of topics) {
+      if (this.waiting.has(topic)) continue;
+      this.waiting.set(topic, new Queue());
+      for (const message of this.kept(topic)) this.add(message);
+    }
     this.members.set(wake, topics);
   }
 
@@ -78,11 +81,13 @@ export class MemoryGroup {
   }
 
   add(message: MainStreamMessage): void {
-    let queue = this.waiting.get(message.topic);
-    if (!queue) this.waiting.set(message.topic, (queue = new Queue()));
+    const queue = this.waiting.get(message.topic);
+    if (!queue) return;
     queue.push(message);
     this.count(message.topic, 1);
-    this.wake(message.topic);
+    const heard = this.wake(message.topic);
+    // Nobody may ever come for them again.
+    if (!heard && queue.size > MAX_KEPT && queue.shift()) this.count(message.topic, -1);
   }
 
   take(topics: readonly string[]): MainStreamMessage | undefined {
@@ -108,14 +113,21 @@ export class MemoryGroup {
   }
 
   lag(topic: string): number {
-    return this.unsettled.get(topic) ?? 0;
+    return this.waiting.has(topic) ? (this.unsettled.get(topic) ?? 0) : this.kept(topic).length;
   }
 
   private count(topic: string, change: number): void {
     this.unsettled.set(topic, (this.unsettled.get(topic) ?? 0) + change);
   }
 
-  private wake(topic: string): void {
-    for (const [wake, topics] of this.members) if (topics.includes(topic)) wake();
+  /** @returns whether there is anybody to wake */
+  private wake(topic: string): boolean {
+    let heard = false;
+    for (const [wake, topics] of this.members) {
+      if (!topics.includes(topic)) continue;
+      heard = true;
+      wake();
+    }
+    return heard;
   }
 }

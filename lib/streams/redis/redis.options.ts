@@ -6,5 +6,7 @@ export interface StreambackRedisOptions {
    * ioredis' own options, over what the URL says; without `keyPrefix`, and without what the inbox decides.
    * @default {}
    */
-  readonly client?: Partial<Omit<RedisOptions, 'keyPrefix' | 'autoResendUnfulfilledCommands' | 'maxRetriesPerRequest' | 'enableOfflineQueue' | 'lazyConnect'>>;
+  readonly client?: Partial<
+    Omit<RedisOptions, 'keyPrefix' | 'autoResendUnfulfilledCommands' | 'maxRetriesPerRequest' | 'enableOfflineQueue' | 'lazyConnect'>
+  >;
 }

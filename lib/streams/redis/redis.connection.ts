@@ -1,0 +1,205 @@
+import type { Redis } from 'ioredis';
+import { closedError, isFinal, isReplyError, toStreambackError } from './redis.errors';
+import type { RedisStatus } from './redis.status';
+
+/** How long closing waits for what was handed over, in ms; without a live connection it does not wait. */
+const CLOSE_TIMEOUT_MS = 1_000;
+
+export interface RedisConnectionOptions {
+  /** Makes an unconnected client. */
+  readonly create: () => Redis;
+  /** For errors; without secrets. */
+  readonly address: string;
+  readonly status: RedisStatus;
+  /** How long the first connection may take, in ms. Later outages are waited for without an end. */
+  readonly connectTimeoutMs: number;
+}
+
+/**
+ * One socket to Redis over its whole life: the first connection succeeds or fails in bounded time; from then on it comes back by
+ * itself, and commands wait for it, in order. Every promise it gives settles, at the latest at `close`.
+ */
+export class RedisConnection {
+  private redis: Redis;
+  private connecting: Promise<void> | undefined;
+  private connected = false;
+  private ready = false;
+  private closing: Promise<void> | undefined;
+  private lastError: unknown;
+  private upSince = Infinity;
+  private readonly pending = new Set<(error: unknown) => void>();
+  private readonly readyListeners = new Set<() => void>();
+  private readonly cutListeners = new Set<() => void>();
+
+  constructor(private readonly options: RedisConnectionOptions) {
+    this.redis = this.create();
+  }
+
+  get client(): Redis {
+    return this.redis;
+  }
+
+  get isReady(): boolean {
+    return this.ready;
+  }
+
+  get isClosed(): boolean {
+    return this.closing !== undefined;
+  }
+
+  /** Since when everything sent was answered soon, in ms; 0 while the connection is away. */
+  get upForMs(): number {
+    return this.ready ? Math.max(0, performance.now() - this.upSince) : 0;
+  }
+
+  /** An answer came late: to those who reason about absence, the connection was away. */
+  wasSlow(): void {
+    this.upSince = performance.now();
+  }
+
+  /** Called with each later connection, the first not among them. */
+  onBack(listener: () => void): void {
+    this.readyListeners.add(listener);
+  }
+
+  offBack(listener: () => void): void {
+    this.readyListeners.delete(listener);
+  }
+
+  /** Called when a live connection breaks. */
+  onCut(listener: () => void): void {
+    this.cutListeners.add(listener);
+  }
+
+  /**
+   * Resolves once connected. Idempotent; may be called again after it failed.
+   * @throws StreambackConnectionError UNREACHABLE after `connectTimeoutMs`; AUTHENTICATION_FAILED, NOT_AUTHORIZED at once; CLOSED
+   * @throws StreambackConfigError INVALID_STREAMS_URL where the database does not exist
+   */
+  connect(): Promise<void> {
+    if (this.closing) return Promise.reject(closedError(this.options.address));
+    this.connecting ??= this.connectFirst().catch((error: unknown) => {
+      this.connecting = undefined;
+      if (!this.closing) this.startOver(error);
+      throw error;
+    });
+    return this.connecting;
+  }
+
+  /** Sends what `send` sends, after what was sent before; waits for Redis where it is away. Rejects with CLOSED at `close`. */
+  run<T>(send: (redis: Redis) => Promise<T>): Promise<T> {
+    if (this.closing) return Promise.reject(closedError(this.options.address));
+    if (!this.connecting) this.connect().catch(() => {});
+    return new Promise<T>((resolve, reject) => {
+      const fail = (error: unknown): void => {
+        if (this.pending.delete(fail)) reject(error);
+      };
+      this.pending.add(fail);
+      send(this.redis).then(
+        (value) => {
+          this.pending.delete(fail);
+          resolve(value);
+        },
+        (error: unknown) => fail(this.closing && !isReplyError(error) ? closedError(this.options.address) : error),
+      );
+    });
+  }
+
+  /**
+   * Frees the socket. Idempotent.
+   * @param how `graceful` lets what was handed over arrive first; `now` is for a connection that blocks in a read.
+   */
+  close(how: 'graceful' | 'now'): Promise<void> {
+    this.closing ??= this.end(how);
+    return this.closing;
+  }
+
+  private async end(how: 'graceful' | 'now'): Promise<void> {
+    // Told by hand: a client that is between two connections settles nothing when it is disconnected.
+    if (how === 'graceful' && this.ready && this.redis.status === 'ready') {
+      let timer: NodeJS.Timeout | undefined;
+      const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, CLOSE_TIMEOUT_MS)));
+      await Promise.race([
+        this.redis.quit().then(
+          () => {},
+          () => {},
+        ),
+        timeout,
+      ]);
+      clearTimeout(timer);
+    }
+    this.ready = false;
+    this.dispose(this.redis);
+    this.failPending(closedError(this.options.address));
+    this.options.status.forget(this);
+  }
+
+  private connectFirst(): Promise<void> {
+    const { redis } = this;
+    const { address, connectTimeoutMs } = this.options;
+    return new Promise<void>((resolve, reject) => {
+      const settle = (error?: unknown): void => {
+        clearTimeout(timer);
+        this.pending.delete(settle);
+        redis.off('ready', onReady).off('error', onError).off('end', onEnd);
+        if (error === undefined) resolve();
+        else reject(toStreambackError(error, address, 'UNREACHABLE'));
+      };
+      const onReady = (): void => settle();
+      const onError = (error: unknown): void => {
+        // A refused socket may be a server that is still starting; refused credentials will stay refused.
+        if (isFinal(toStreambackError(error, address, 'UNREACHABLE'))) settle(error);
+      };
+      const onEnd = (): void => settle(this.closing ? closedError(address) : (this.lastError ?? new TypeError('the client ended')));
+      const timer = setTimeout(() => {
+        settle(this.lastError ?? new RangeError(`no connection within ${connectTimeoutMs} ms`));
+      }, connectTimeoutMs);
+      redis.on('ready', onReady).on('error', onError).on('end', onEnd);
+      this.pending.add(settle);
+      redis.connect().catch(() => {});
+    });
+  }
+
+  private create(): Redis {
+    const redis = this.options.create();
+    redis.on('error', (error: unknown) => {
+      this.lastError = error;
+    });
+    redis.on('ready', () => {
+      if (this.redis !== redis || this.closing) return;
+      const again = this.connected;
+      this.connected = this.ready = true;
+      this.lastError = undefined;
+      this.upSince = performance.now();
+      this.options.status.isUp(this);
+      if (again) for (const listener of this.readyListeners) listener();
+    });
+    redis.on('close', () => {
+      if (this.redis !== redis || this.closing || !this.connected) return;
+      const wasReady = this.ready;
+      this.ready = false;
+      this.options.status.isDown(this, this.lastError ?? 'the connection was closed');
+      if (wasReady) for (const listener of this.cutListeners) listener();
+    });
+    return redis;
+  }
+
+  /** After a first connection that failed: whoever waited is told, and the next `connect` begins anew. */
+  private startOver(error: unknown): void {
+    const old = this.redis;
+    this.redis = this.create();
+    this.dispose(old);
+    this.failPending(error);
+  }
+
+  private failPending(error: unknown): void {
+    for (const fail of [...this.pending]) fail(error);
+    this.pending.clear();
+  }
+
+  private dispose(redis: Redis): void {
+    redis.disconnect();
+    // `disconnect` only says goodbye: a peer that does not answer would hold the process.
+    redis.stream?.destroy();
+  }
+}

@@ -1,0 +1,53 @@
+import type { RedisConnection } from './redis.connection';
+import { BLOCK_MS } from './redis.client';
+import { isUnknownCommand } from './redis.errors';
+
+/** Elements a pop. */
+const COUNT = 128;
+
+export interface Popped {
+  readonly key: string;
+  /** In the order they were written. */
+  readonly values: readonly Buffer[];
+}
+
+/** Blocking pops from the right of several lists at once, in the way the server knows. */
+export class RedisListPop {
+  /** Redis before 7 does not know BLMPOP. */
+  private knowsBlmpop = true;
+
+  constructor(private readonly connection: RedisConnection) {}
+
+  /** Resolves to null where nothing came for a while. */
+  async next(keys: readonly string[]): Promise<Popped | null> {
+    if (this.knowsBlmpop) {
+      try {
+        const reply = await this.connection.run((redis) =>
+          redis.callBuffer('blmpop', BLOCK_MS / 1_000, keys.length, ...keys, 'RIGHT', 'COUNT', COUNT),
+        );
+        return parsePopped(reply);
+      } catch (error) {
+        if (!isUnknownCommand(error)) throw error;
+        this.knowsBlmpop = false;
+      }
+    }
+    const reply = await this.connection.run((redis) => redis.callBuffer('brpop', ...keys, BLOCK_MS / 1_000));
+    if (!Array.isArray(reply)) return null;
+    const [key, value] = reply as [Buffer, Buffer];
+    // What was popped is in hand: a refused second pop must not lose it.
+    const rest = await this.connection.run((redis) => redis.callBuffer('rpop', key, COUNT - 1)).catch(() => null);
+    return { key: key.toString(), values: [value, ...(Array.isArray(rest) ? (rest as Buffer[]) : [])] };
+  }
+}
+
+/** Takes a BLMPOP reply apart: [key, values], or a map of one in RESP3. */
+export function parsePopped(reply: unknown): Popped | null {
+  if (reply === null || reply === undefined) return null;
+  let pair: readonly unknown[];
+  if (Array.isArray(reply)) pair = reply;
+  else if (reply instanceof Map) pair = [...reply.entries()][0] ?? [];
+  else pair = Object.entries(reply)[0] ?? [];
+  const [key, values] = pair;
+  if ((typeof key !== 'string' && !Buffer.isBuffer(key)) || !Array.isArray(values)) return null;
+  return { key: key.toString(), values: values.filter((value): value is Buffer => Buffer.isBuffer(value)) };
+}

@@ -1,0 +1,2 @@
+export { testFeedbackStream } from './feedback-stream.contract';
+export { testMainStream } from './main-stream.contract';
