@@ -63,6 +63,7 @@ export class Consumer {
   private readonly clock: Clock;
   private subscription?: MainStreamSubscription;
   private closing?: Promise<void>;
+  private startedAt = Infinity;
 
   constructor(
     private readonly main: MainStream,
@@ -72,7 +73,7 @@ export class Consumer {
   ) {
     this.clock = options.clock ?? SYSTEM_CLOCK;
     for (const listener of listeners) {
-      const order = new KeyOrder<Task>(listener.options.concurrency, (task, done) => void this.handle(task).finally(done));
+      const order = new KeyOrder<Task>(listener.options.concurrency, (task, done) => void this.handle(task).then(done));
       this.bound.set(listener.topic, { listener, order });
     }
     if (feedback) {
@@ -85,6 +86,7 @@ export class Consumer {
   async start(): Promise<void> {
     await Promise.all([this.main.connect(), this.feedback?.inbox.open()]);
     if (this.closing) return;
+    this.startedAt = this.clock.now();
     this.subscription = await this.main.subscribe({
       group: this.options.group,
       topics: [...this.bound.keys()],
@@ -129,7 +131,9 @@ export class Consumer {
     if (!claimed) return delivery.settle();
     let done = true;
     try {
-      if (await this.isWanted(task)) done = !this.isLeaving(delivery) && (await this.run(task));
+      const wanted = this.isWanted(task);
+      // Awaited only where it is a promise, as most are not: each turn costs every message.
+      if (typeof wanted === 'boolean' ? wanted : await wanted) done = !this.isLeaving(delivery) && (await this.run(task));
     } catch (error) {
       done = false;
       this.options.logger.error(`'${task.listener.pattern}' could not be handled and will be delivered again: ${describe(error)}`);
@@ -150,12 +154,13 @@ export class Consumer {
   }
 
   /** A request whose deadline has passed, or whose client is gone, is not started (F7). */
-  private async isWanted({ delivery, envelope }: Task): Promise<boolean> {
+  private isWanted({ delivery, envelope }: Task): boolean | Promise<boolean> {
     if (envelope.feedbackTopic === null) return true;
     const now = this.clock.now();
     if (envelope.deadline !== undefined && envelope.deadline <= now) return false;
-    // A young message has a client that lived a moment ago: only a backlog is worth a look-up.
-    if (!envelope.inbox || !this.clients || now - delivery.message.timestamp <= this.options.leaseMs) return true;
+    // A message that was sent just now has a client that lived a moment ago: only a backlog is worth a look-up.
+    const { timestamp } = delivery.message;
+    if (!envelope.inbox || !this.clients || (timestamp >= this.startedAt && now - timestamp <= this.options.leaseMs)) return true;
     return this.clients.isAlive(envelope.inbox);
   }
 
@@ -254,8 +259,12 @@ export class Consumer {
 }
 
 /** A handler that throws at once is one that rejects. */
-async function call(listener: Listener, run: Run): Promise<unknown> {
-  return listener.handle(run);
+function call(listener: Listener, run: Run): unknown {
+  try {
+    return listener.handle(run);
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }
 
 function orderKey(listener: Listener, { key, partition }: MainStreamMessage): string | null {

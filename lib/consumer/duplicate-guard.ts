@@ -6,6 +6,9 @@ export class DuplicateGuard {
   /** With those that wait for its end, each. */
   private readonly running = new Map<string, (() => void)[]>();
   private readonly recent = new Set<string>();
+  /** The same, the oldest at `oldest`: a Set finds its own first one by walking over all that were deleted before it. */
+  private readonly ring: string[] = [];
+  private oldest = 0;
 
   /**
    * Claims an id. False: it has just run. A promise: it is running, so how that ends decides (the very same message may have come
@@ -22,7 +25,12 @@ export class DuplicateGuard {
   /** The message was settled. */
   finished(id: string): void {
     this.recent.add(id);
-    if (this.recent.size > REMEMBERED) this.recent.delete(this.recent.values().next().value!);
+    if (this.ring.length < REMEMBERED) this.ring.push(id);
+    else {
+      this.recent.delete(this.ring[this.oldest]!);
+      this.ring[this.oldest] = id;
+      this.oldest = (this.oldest + 1) % REMEMBERED;
+    }
     this.released(id);
   }
 

@@ -11,7 +11,16 @@ export function pump(given: unknown, run: Run): Promise<void> {
   return new Promise((resolve, reject) => {
     // A handler that does not look at its signal is not waited for.
     const forget = run.onAbort(() => resolve());
-    pour(given, run).finally(forget).then(resolve, reject);
+    pour(given, run).then(
+      () => {
+        forget();
+        resolve();
+      },
+      (error: unknown) => {
+        forget();
+        reject(error);
+      },
+    );
   });
 }
 

@@ -140,8 +140,14 @@ export class Responder implements FeedbackSource {
     return this.unwritten.frames < MAX_UNWRITTEN && this.unwritten.bytes < MAX_UNWRITTEN_BYTES;
   }
 
-  private async change(done: () => boolean): Promise<void> {
-    while (!done()) await new Promise<void>((resolve) => this.waiters.push(resolve));
+  private change(done: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const check = (): void => {
+        if (done()) resolve();
+        else this.waiters.push(check);
+      };
+      check();
+    });
   }
 
   private wake(): void {

@@ -76,8 +76,8 @@ export interface FeedbackStream {
   /** Pops the frames of a feedback list as they come. All lists share one connection. */
   openListReader?(options: ListReaderOptions): Promise<{ close(): Promise<void> }>;
   /**
-   * Which of these inboxes have a live lease. An inbox is only left out when its lease is missing and this stream's own
-   * connection has been up for a whole `leaseMs`, so that an outage is not taken for a death.
+   * Which of these inboxes have a process that lives. One is left out when it does not exist any more, or when its lease is missing and
+   * this stream's own connection has been up for a whole `leaseMs`, so that an outage is not taken for a death.
    */
   alive(inboxes: readonly string[], leaseMs: number): Promise<ReadonlySet<string>>;
   /** Called with each change; the first call comes at once. Returns a function that ends it. */

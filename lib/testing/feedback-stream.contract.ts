@@ -202,11 +202,8 @@ export function testFeedbackStream({ name, create, runner }: FeedbackStreamContr
         const [kept, closed] = [await open(reading, { leaseMs }), await open(reading, { leaseMs })];
         await closed.reader.close();
         const unknown = newInbox();
-        // Absence counts only once the observer itself has been connected for a whole lease.
-        await until(
-          'absent inboxes are left out',
-          async () => (await writer.alive([kept.inbox, closed.inbox, unknown], leaseMs)).size === 1,
-        );
+        await writer.connect();
+        await until('the observer is connected', async () => !(await writer.alive([unknown], leaseMs)).has(unknown));
         assert.deepEqual([...(await writer.alive([unknown, kept.inbox, closed.inbox], leaseMs))], [kept.inbox]);
         assert.deepEqual([...(await writer.alive([], leaseMs))], []);
       }),

@@ -108,6 +108,7 @@ describeWith(['own-redis'], 'Redis that is away, emptied or refuses', () => {
     await observer.connect();
     const { inbox } = await openOn(streamOn(`redis://127.0.0.1:${redis.port}`));
     const dead = newInbox();
+    await admin().xadd(dead, '*', 'o', '1');
     await eventually('the dead is known', async () => !(await observer.alive([inbox, dead], LIVES.leaseMs)).has(dead));
     proxy.cutAll();
     await eventually('cut', async () => (await observer.alive([dead], LIVES.leaseMs)).has(dead));

@@ -1,6 +1,7 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import type { Redis, RedisOptions } from 'ioredis';
 import { backoffDelayMs } from '../../common/backoff';
 import { StreambackConfigError } from '../../common/errors';
+import { loadPackage } from '../../common/optional-package';
 import type { StreamUrl } from '../streams-url';
 import type { StreambackRedisOptions } from './redis.options';
 
@@ -60,7 +61,8 @@ export function redisAddress(options: RedisOptions): string {
 
 /** An unconnected client. Its 'error' events have a listener, so that none ends the process. */
 export function createRedis(options: RedisOptions): Redis {
-  return new Redis(options).on('error', () => {});
+  const ioredis = loadPackage<typeof import('ioredis')>('ioredis', 'redis:// streams');
+  return new ioredis.Redis(options).on('error', () => {});
 }
 
 function databaseOf(path: string): number {

@@ -10,34 +10,35 @@ export class RedisLeases {
 
   async alive(inboxes: readonly string[], leaseMs: number): Promise<ReadonlySet<string>> {
     const all = [...new Set(inboxes)];
-    // Whoever was cut off together with us had no way to renew: a whole lease must pass first.
-    if (all.length === 0 || this.connection.upForMs < leaseMs) return new Set(all);
-    const alive = new Set<string>();
+    if (all.length === 0 || this.connection.upForMs <= 0) return new Set(all);
+    const found: Found[] = [];
     const startedAt = performance.now();
-    for (let at = 0; at < all.length; at += INBOXES_AT_ONCE) {
-      const some = all.slice(at, at + INBOXES_AT_ONCE);
-      const exists = await this.exist(some);
-      some.forEach((inbox, index) => {
-        if (exists[index] !== false) alive.add(inbox);
-      });
-    }
+    for (let at = 0; at < all.length; at += INBOXES_AT_ONCE) found.push(...(await this.find(all.slice(at, at + INBOXES_AT_ONCE))));
     if (performance.now() - startedAt > leaseMs / 3) this.connection.wasSlow();
-    return this.connection.upForMs < leaseMs ? new Set(all) : alive;
+    // Whoever was cut off together with us had no way to renew its lease: a whole lease must pass first. An inbox is never made twice.
+    const leasesCount = this.connection.upForMs >= leaseMs;
+    return new Set(all.filter((_inbox, index) => found[index]?.inbox !== false && !(leasesCount && found[index]?.lease === false)));
   }
 
-  /** `undefined` where Redis did not say. */
-  private async exist(inboxes: readonly string[]): Promise<readonly (boolean | undefined)[]> {
+  private async find(inboxes: readonly string[]): Promise<readonly Found[]> {
     try {
       // A command for each key, because the keys may lie on several nodes.
       const replies = await this.connection.run((redis) => {
         const pipeline = redis.pipeline();
-        for (const inbox of inboxes) pipeline.exists(leaseKeyOf(inbox));
+        for (const inbox of inboxes) pipeline.exists(inbox).exists(leaseKeyOf(inbox));
         return pipeline.exec();
       });
-      return (replies ?? []).map(([error, count]) => (error ? undefined : Number(count) > 0));
+      const exists = (replies ?? []).map(([error, count]) => (error ? undefined : Number(count) > 0));
+      return inboxes.map((_inbox, index) => ({ inbox: exists[2 * index], lease: exists[2 * index + 1] }));
     } catch (error) {
       if (this.connection.isClosed) throw error;
-      return [];
+      return inboxes.map(() => ({}));
     }
   }
+}
+
+/** Whether the two keys are there; `undefined` where Redis did not say. */
+interface Found {
+  readonly inbox?: boolean | undefined;
+  readonly lease?: boolean | undefined;
 }

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import type { MainStreamDelivery } from '../streams/main-stream';
+import { eventually, idOf, ids, type Bench } from './main-stream.probe';
+
+/** The part of the main stream's contract about subscribers that come and go. */
+export function groupContract(test: (title: string, body: (bench: Bench) => Promise<void>) => void): void {
+  test('a subscriber takes over from one that went, and joins one that works: nothing is lost', async (bench) => {
+    if (!bench.stream.capabilities.rebalance) return;
+    const topic = bench.topic();
+    const group = bench.group();
+    const total = 2_000;
+    const seen = new Map<string, number>();
+    const onDelivery = (delivery: MainStreamDelivery): void => {
+      seen.set(idOf(delivery), (seen.get(idOf(delivery)) ?? 0) + 1);
+      setImmediate(() => delivery.settle());
+    };
+    const first = await bench.subscribe({ topics: [topic], group, onDelivery });
+    const publish = (from: number, to: number) => bench.publish(topic, ids(to).slice(from), (id) => `key ${Number(id) % 16}`);
+    await publish(0, 500);
+    const joining = bench.subscribe({ topics: [topic], group, onDelivery });
+    await publish(500, 1_000);
+    const second = await joining;
+    await publish(1_000, 1_500);
+    await first.close();
+    await publish(1_500, total);
+    await second.until(() => seen.size === total);
+    const duplicates = [...seen.values()].reduce((sum, count) => sum + count - 1, 0);
+    assert.ok(duplicates <= total / 100, `${duplicates} of ${total} were delivered twice`);
+  });
+
+  test('lag counts what the group has not handled', async (bench) => {
+    if (!bench.stream.capabilities.lag) return;
+    const topic = bench.topic();
+    const group = bench.group();
+    const lagOf = async () => (await bench.stream.lag!(group, [topic])).get(topic);
+    const reader = await bench.subscribe({ topics: [topic], group });
+    assert.equal(await lagOf(), 0);
+    await bench.publish(topic, ids(10), () => 'k');
+    const deliveries = await reader.take(10);
+    for (const delivery of deliveries.slice(0, 4)) delivery.settle();
+    await eventually(async () => (await lagOf()) === 6);
+    for (const delivery of deliveries.slice(4)) delivery.settle();
+    await reader.close();
+    assert.equal(await lagOf(), 0);
+  });
+
+  test('what is used after close errs CLOSED, and closing twice is harmless', async (bench) => {
+    const topic = bench.topic();
+    const reader = await bench.subscribe({ topics: [topic] });
+    const states: string[] = [];
+    const off = bench.stream.onStatus((status) => states.push(status));
+    assert.equal(states[0], 'connected', 'the first call comes at once');
+    await Promise.all([reader.close(), reader.close()]);
+    await bench.stream.close();
+    await bench.stream.close();
+    assert.equal(states.at(-1), 'disconnected');
+    off();
+    const closed = { code: 'CLOSED' };
+    await assert.rejects(bench.stream.publish({ topic, key: null, value: null, headers: [] }), closed);
+    await assert.rejects(
+      bench.stream.subscribe({
+        group: bench.group(),
+        topics: [topic],
+        maxInFlight: 1,
+        drainTimeoutMs: 0,
+        onDelivery: (each) => each.settle(),
+      }),
+      closed,
+    );
+  });
+}
