@@ -1,17 +1,6 @@
 import assert from 'node:assert/strict';
-import type { MainStreamDelivery, OutgoingMessage } from '../streams/main-stream';
-import {
-  assertKeyOrder,
-  Bench,
-  eventually,
-  grouped,
-  idOf,
-  ids,
-  same,
-  tick,
-  type MainStreamFixture,
-  type TestRunner,
-} from './main-stream.probe';
+import type { OutgoingMessage } from '../streams/main-stream';
+import { assertKeyOrder, Bench, grouped, idOf, ids, same, tick, type MainStreamFixture, type TestRunner } from './main-stream.probe';
 import { groupContract } from './main-stream-groups.contract';
 
 export type { MainStreamFixture, TestRunner } from './main-stream.probe';

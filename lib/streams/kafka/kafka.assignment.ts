@@ -1,0 +1,130 @@
+import type { MemberClaim, MemberSubscription, PartitionsByTopic } from './kafka.member-metadata';
+
+interface Load {
+  readonly id: string;
+  readonly topics: ReadonlySet<string>;
+  readonly busy: ReadonlySet<string>;
+  readonly held: Map<string, Place>;
+}
+
+interface Place {
+  readonly key: string;
+  readonly topic: string;
+  readonly partition: number;
+}
+
+export interface GroupMember extends MemberSubscription {
+  readonly id: string;
+}
+
+/**
+ * Who reads what. Every partition goes to a member that subscribed to its topic; the numbers differ by one at most where
+ * subscriptions allow; beyond that, partitions stay where they are, those with work in flight above all. The same input gives the
+ * same answer.
+ * @param cooperative a partition that changes hands is given to nobody in this round: its owner sees that it is missing, finishes
+ * what is in flight, commits, and joins again; then it is free. Without it (other programs are in the group) it changes at once.
+ */
+export function assignPartitions(
+  members: readonly GroupMember[],
+  partitionsOf: ReadonlyMap<string, readonly number[]>,
+  cooperative: boolean,
+): Map<string, PartitionsByTopic> {
+  const loads = [...members].sort((a, b) => compare(a.id, b.id)).map(toLoad);
+  const owners = claimedBy(members);
+  for (const topic of [...partitionsOf.keys()].sort(compare)) {
+    for (const partition of [...partitionsOf.get(topic)!].sort((a, b) => a - b)) {
+      const place = { key: placeKey(topic, partition), topic, partition };
+      const owner = loads.find(({ id, topics }) => id === owners.get(place.key) && topics.has(topic));
+      (owner ?? leastLoaded(loads, topic))?.held.set(place.key, place);
+    }
+  }
+  balance(loads);
+  return new Map(loads.map((load) => [load.id, toAssignment(load, cooperative ? owners : new Map())]));
+}
+
+export function placeKey(topic: string, partition: number): string {
+  return `${topic}/${partition}`;
+}
+
+function toLoad({ id, topics, claim }: GroupMember): Load {
+  const busy = new Set(Object.entries(claim?.busy ?? {}).flatMap(([topic, partitions]) => partitions.map((each) => placeKey(topic, each))));
+  return { id, topics: new Set(topics), busy, held: new Map() };
+}
+
+/**
+ * A claim counts only from a member that took part in the last round: what another one claims may have been handled, and
+ * committed further, by others since.
+ */
+function claimedBy(members: readonly GroupMember[]): Map<string, string> {
+  const last = Math.max(-1, ...members.map(({ claim }) => claim?.generation ?? -1));
+  const owners = new Map<string, string>();
+  for (const { id, claim } of [...members].sort((a, b) => compare(a.id, b.id))) {
+    if (!claim || claim.generation < last) continue;
+    for (const key of keysOf(claim)) if (!owners.has(key)) owners.set(key, id);
+  }
+  return owners;
+}
+
+function keysOf(claim: MemberClaim): string[] {
+  return Object.entries(claim.owned).flatMap(([topic, partitions]) => partitions.map((each) => placeKey(topic, each)));
+}
+
+function leastLoaded(loads: readonly Load[], topic: string): Load | undefined {
+  let least: Load | undefined;
+  for (const load of loads) {
+    if (!load.topics.has(topic)) continue;
+    if (!least || load.held.size < least.held.size || (load.held.size === least.held.size && ofTopic(load, topic) < ofTopic(least, topic)))
+      least = load;
+  }
+  return least;
+}
+
+/** Moves one partition at a time from who has most to who has least, until no move makes it more even. */
+function balance(loads: readonly Load[]): void {
+  for (let moved = true; moved;) {
+    moved = false;
+    for (const from of [...loads].sort((a, b) => b.held.size - a.held.size || compare(a.id, b.id))) {
+      const move = bestMove(from, loads);
+      if (!move) continue;
+      from.held.delete(move.place.key);
+      move.to.held.set(move.place.key, move.place);
+      moved = true;
+      break;
+    }
+  }
+}
+
+function bestMove(from: Load, loads: readonly Load[]): { place: Place; to: Load } | undefined {
+  let best: { place: Place; to: Load; busy: boolean; ofTopic: number } | undefined;
+  const counts = new Map<string, number>();
+  for (const { topic } of from.held.values()) counts.set(topic, (counts.get(topic) ?? 0) + 1);
+  const targets = new Map<string, Load | undefined>([...counts.keys()].map((topic) => [topic, leastLoaded(loads, topic)]));
+  for (const place of from.held.values()) {
+    const to = targets.get(place.topic);
+    if (!to || from.held.size - to.held.size < 2) continue;
+    const candidate = { place, to, busy: from.busy.has(place.key), ofTopic: counts.get(place.topic)! };
+    if (!best || Number(candidate.busy) < Number(best.busy) || (candidate.busy === best.busy && candidate.ofTopic > best.ofTopic))
+      best = candidate;
+  }
+  return best;
+}
+
+function ofTopic(load: Load, topic: string): number {
+  let count = 0;
+  for (const place of load.held.values()) if (place.topic === topic) count++;
+  return count;
+}
+
+function toAssignment({ id, held }: Load, owners: ReadonlyMap<string, string>): PartitionsByTopic {
+  const assignment: Record<string, number[]> = {};
+  for (const { key, topic, partition } of held.values()) {
+    const owner = owners.get(key);
+    if (owner !== undefined && owner !== id) continue;
+    (assignment[topic] ??= []).push(partition);
+  }
+  return assignment;
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

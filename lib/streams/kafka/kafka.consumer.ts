@@ -1,0 +1,181 @@
+import type { Consumer, ConsumerConfig, EachBatchPayload, Kafka } from 'kafkajs';
+import { backoffDelayMs } from '../../common/backoff';
+import { StreambackConnectionError } from '../../common/errors';
+import type { StreambackLogger } from '../../common/logger';
+import type { StreamStatus } from '../main-stream';
+import { describeFailure, toConnectionError } from './kafka.errors';
+import type { GroupMembership } from './kafka.membership';
+import type { StreambackKafkaOptions } from './kafka.options';
+import type { KafkaTopics } from './kafka.topics';
+
+const BACKOFF = { delayMs: 200, factor: 2, maxDelayMs: 2_000, jitter: 0.2 };
+/** Tries within kafkajs before it gives up and is built anew: a few seconds' worth. */
+const RETRY = { retries: 8, initialRetryTime: 100, maxRetryTime: 1_000 };
+/** Batches of one fetch that are taken at once: taking is quick, but kafkajs awaits a heartbeat after each. */
+const CONCURRENT_BATCHES = 32;
+/** Each step of closing waits no longer for a broker that does not answer, in ms. */
+const DISCONNECT_TIMEOUT_MS = 2_000;
+const DEFAULT_SESSION_TIMEOUT_MS = 30_000;
+
+export interface KafkaConsumerOptions {
+  readonly kafka: Kafka;
+  readonly group: string;
+  readonly topics: readonly string[];
+  readonly admin: KafkaTopics;
+  readonly membership: GroupMembership;
+  readonly options: StreambackKafkaOptions;
+  readonly address: string;
+  readonly logger: StreambackLogger;
+  /** Must not throw. Returns whether the batch was taken. */
+  readonly onBatch: (payload: EachBatchPayload) => boolean;
+  readonly onJoin: (assignment: Readonly<Record<string, readonly number[]>>, protocol: string) => void;
+  readonly onStatus: (status: StreamStatus) => void;
+}
+
+/** What kafkajs runs with: its consumer options under ours. */
+export function consumerConfig(group: string, membership: GroupMembership, options: StreambackKafkaOptions): ConsumerConfig {
+  const { sessionTimeout = DEFAULT_SESSION_TIMEOUT_MS, retry, ...rest } = options.consumer ?? {};
+  return {
+    maxWaitTimeInMs: 200,
+    // A member learns of a rebalance by its heartbeat: the others wait for it.
+    heartbeatInterval: Math.min(1_000, Math.floor(sessionTimeout / 3)),
+    sessionTimeout,
+    ...rest,
+    groupId: group,
+    partitionAssigners: membership.assigners(),
+    allowAutoTopicCreation: false,
+    // kafkajs restarts after some crashes and stays down after others: we do it after all.
+    retry: { ...RETRY, ...retry, restartOnFailure: () => Promise.resolve(false) },
+  };
+}
+
+/** Keeps a kafkajs consumer running: builds it, and builds it anew when it has crashed, with a backoff. */
+export class KafkaConsumer {
+  private consumer: Consumer | undefined;
+  private closed = false;
+  private loop: Promise<void> | undefined;
+  private wake: (() => void) | undefined;
+  private attempt = 0;
+  private joinedOnce = false;
+
+  constructor(private readonly settings: KafkaConsumerOptions) {}
+
+  /**
+   * Resolves when the group is joined, however long brokers are away.
+   * @throws StreambackConnectionError AUTHENTICATION_FAILED, NOT_AUTHORIZED, UNKNOWN_TOPIC, CLOSED
+   */
+  async start(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.loop = this.run(resolve, reject);
+    });
+  }
+
+  setPaused(topic: string, partition: number, paused: boolean): void {
+    this.control((consumer) =>
+      paused ? consumer.pause([{ topic, partitions: [partition] }]) : consumer.resume([{ topic, partitions: [partition] }]),
+    );
+  }
+
+  seek(topic: string, partition: number, offset: number): void {
+    this.control((consumer) => consumer.seek({ topic, partition, offset: String(offset) }));
+  }
+
+  /** Leaves the group and disconnects. */
+  async close(): Promise<void> {
+    this.closed = true;
+    this.wake?.();
+    await this.within(this.consumer?.disconnect());
+    if (this.consumer) await this.within(this.settings.membership.disconnect());
+    await this.within(this.loop);
+  }
+
+  unwrap(): Consumer | undefined {
+    return this.consumer;
+  }
+
+  private async run(started: () => void, failed: (error: Error) => void): Promise<void> {
+    while (!this.closed) {
+      const error = await this.session(started).catch((reason: unknown) => reason);
+      if (this.closed) break;
+      const { logger, address, group, onStatus } = this.settings;
+      const failure = toConnectionError(error, `Consuming from Kafka at ${address} as group '${group}'`);
+      if (!this.joinedOnce && failure.code !== 'UNREACHABLE') {
+        this.closed = true;
+        failed(failure);
+        return;
+      }
+      if (this.attempt++ === 0) logger.error(`${failure.message}; trying again until it works`);
+      else logger.debug(failure.message);
+      onStatus('reconnecting');
+      await this.pause(backoffDelayMs(this.attempt, BACKOFF));
+    }
+    failed(new StreambackConnectionError('CLOSED', 'The subscription was closed before it had joined its group'));
+  }
+
+  /** Runs one kafkajs consumer until it crashes; resolves with why. */
+  private async session(started: () => void): Promise<unknown> {
+    const { kafka, group, topics, admin, membership, options, onBatch, logger } = this.settings;
+    await admin.ensure(topics);
+    if (this.closed) return undefined;
+    const consumer = kafka.consumer(consumerConfig(group, membership, options));
+    this.consumer = consumer;
+    const crashed = new Promise<unknown>((resolve) => {
+      consumer.on(consumer.events.CRASH, ({ payload }) => resolve(payload.error));
+      consumer.on(consumer.events.STOP, () => this.closed && resolve(undefined));
+    });
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+      if (this.closed || this.consumer !== consumer) return;
+      if (this.attempt > 0) logger.log(`Consuming as group '${group}' goes on`);
+      this.attempt = 0;
+      this.joinedOnce = true;
+      this.settings.onStatus('connected');
+      this.settings.onJoin(payload.memberAssignment, payload.groupProtocol);
+      started();
+    });
+    try {
+      await consumer.connect();
+      await consumer.subscribe({ topics: [...topics], fromBeginning: options.fromBeginning !== false });
+      await consumer.run({
+        autoCommit: false,
+        eachBatchAutoResolve: false,
+        partitionsConsumedConcurrently: CONCURRENT_BATCHES,
+        eachBatch: (payload) => {
+          if (!payload.isStale() && onBatch(payload)) payload.resolveOffset(payload.batch.lastOffset());
+          return Promise.resolve();
+        },
+      });
+    } catch (error) {
+      await consumer.disconnect().catch(() => undefined);
+      throw error;
+    }
+    return crashed;
+  }
+
+  /** While kafkajs is down there is nothing to tell: what is held is said again after the next join. */
+  private control(task: (consumer: Consumer) => void): void {
+    try {
+      if (this.consumer) task(this.consumer);
+    } catch (error) {
+      this.settings.logger.debug(`kafkajs is not running: ${describeFailure(error)}`);
+    }
+  }
+
+  private async within(promise: Promise<void> | undefined): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise((resolve) => (timer = setTimeout(resolve, DISCONNECT_TIMEOUT_MS)));
+    await Promise.race([promise?.catch(() => undefined), late]);
+    clearTimeout(timer);
+  }
+
+  private async pause(delayMs: number): Promise<void> {
+    if (this.closed) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, delayMs);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.wake = undefined;
+  }
+}

@@ -1,0 +1,82 @@
+import type { KafkaMessage } from 'kafkajs';
+import { setMaxListeners } from 'node:events';
+import type { StreambackAbortError } from '../../common/errors';
+import type { MainStreamDelivery, MainStreamMessage, MessageHeader } from '../main-stream';
+import type { Tracked } from './kafka.offset-tracker';
+
+/** Who is told of a delivery's end. */
+export interface DeliveryOwner {
+  onSettle(delivery: KafkaDelivery): void;
+  onRelease(delivery: KafkaDelivery): void;
+}
+
+/** One message as handed over, until it is settled, released, or its partition is gone. */
+export class KafkaDelivery implements MainStreamDelivery, Tracked {
+  settled = false;
+  private ended = false;
+  private reason: StreambackAbortError | undefined;
+  private controller: AbortController | undefined;
+
+  constructor(
+    readonly message: MainStreamMessage,
+    readonly offset: number,
+    private readonly owner: DeliveryOwner,
+  ) {}
+
+  /** Made when first asked for: most are never looked at. */
+  get revoked(): AbortSignal {
+    if (!this.controller) {
+      this.controller = new AbortController();
+      setMaxListeners(0, this.controller.signal);
+      if (this.reason) this.controller.abort(this.reason);
+    }
+    return this.controller.signal;
+  }
+
+  settle(): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.owner.onSettle(this);
+  }
+
+  release(): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.owner.onRelease(this);
+  }
+
+  /** The message is not ours any more: what comes of it later does not count. */
+  revoke(reason: StreambackAbortError): void {
+    this.ended = true;
+    this.reason = reason;
+    this.controller?.abort(reason);
+  }
+}
+
+const NO_HEADERS: readonly MessageHeader[] = [];
+
+/** kafkajs' message in the contract's form. */
+export function toMainStreamMessage(topic: string, partition: number, message: KafkaMessage, rank: number): MainStreamMessage {
+  return {
+    topic,
+    partition,
+    offset: message.offset,
+    timestamp: Number(message.timestamp),
+    key: message.key,
+    value: message.value,
+    headers: toHeaders(message.headers),
+    rank,
+  };
+}
+
+function toHeaders(headers: KafkaMessage['headers']): readonly MessageHeader[] {
+  let list: MessageHeader[] | undefined;
+  for (const name in headers) {
+    const value: unknown = headers[name];
+    if (Buffer.isBuffer(value)) (list ??= []).push([name, value]);
+    else if (value === null) (list ??= []).push([name, Buffer.alloc(0)]);
+    // kafkajs finds `constructor` and the like on the plain object that it collects headers in, and lists that first.
+    else if (Array.isArray(value)) for (const each of value as unknown[]) if (Buffer.isBuffer(each)) (list ??= []).push([name, each]);
+  }
+  return list ?? NO_HEADERS;
+}

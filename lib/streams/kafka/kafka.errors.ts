@@ -1,0 +1,72 @@
+import { StreambackConnectionError } from '../../common/errors';
+import { redact } from '../../common/redact';
+
+/** What a failure of kafkajs means for the one who called. */
+export type KafkaFailure = 'authentication' | 'authorization' | 'unknown-topic' | 'too-large' | 'refused' | 'transient';
+
+/** What kafkajs' errors carry; its classes are not all exported, so they are told apart by name and type. */
+interface KafkaErrorLike {
+  readonly name?: string;
+  readonly type?: string;
+  readonly message?: string;
+  readonly retriable?: boolean;
+  readonly cause?: unknown;
+  readonly errors?: readonly unknown[];
+}
+
+const AUTHENTICATION_TYPES = new Set(['SASL_AUTHENTICATION_FAILED', 'UNSUPPORTED_SASL_MECHANISM', 'ILLEGAL_SASL_STATE']);
+const TOO_LARGE_TYPES = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE']);
+const REFUSED_TYPES = new Set([
+  'INVALID_RECORD',
+  'INVALID_TIMESTAMP',
+  'INVALID_TOPIC_EXCEPTION',
+  'POLICY_VIOLATION',
+  'UNSUPPORTED_COMPRESSION_TYPE',
+]);
+
+/** The error that began it: kafkajs wraps it once for each retrier that gave up. */
+export function rootCause(error: unknown): KafkaErrorLike {
+  let current = (error ?? {}) as KafkaErrorLike;
+  for (let depth = 0; depth < 10; depth++) {
+    const next = (current.cause ?? current.errors?.[0]) as KafkaErrorLike | undefined;
+    if (!next || typeof next !== 'object' || next === current) break;
+    current = next;
+  }
+  return current;
+}
+
+/** Sorts a failure by what may be done about it. What is not known counts as transient: trying again is bounded by its caller. */
+export function classifyFailure(error: unknown): KafkaFailure {
+  const { name = '', type = '' } = rootCause(error);
+  if (name === 'KafkaJSSASLAuthenticationError' || AUTHENTICATION_TYPES.has(type)) return 'authentication';
+  if (type.endsWith('AUTHORIZATION_FAILED')) return 'authorization';
+  if (type === 'UNKNOWN_TOPIC_OR_PARTITION') return 'unknown-topic';
+  if (TOO_LARGE_TYPES.has(type)) return 'too-large';
+  if (REFUSED_TYPES.has(type)) return 'refused';
+  return 'transient';
+}
+
+/** One line about a failure, without secrets. */
+export function describeFailure(error: unknown): string {
+  const { name, type, message } = rootCause(error);
+  return redact(`${type ?? name ?? 'Error'}: ${message ?? 'no message'}`);
+}
+
+/**
+ * The error of ours for a failure of the connection.
+ * @param what what was tried, as the start of a sentence: `Connecting to Kafka at host:9092`
+ */
+export function toConnectionError(error: unknown, what: string): StreambackConnectionError {
+  if (error instanceof StreambackConnectionError) return error;
+  const message = `${what} failed: ${describeFailure(error)}`;
+  switch (classifyFailure(error)) {
+    case 'authentication':
+      return new StreambackConnectionError('AUTHENTICATION_FAILED', message, { cause: error });
+    case 'authorization':
+      return new StreambackConnectionError('NOT_AUTHORIZED', message, { cause: error });
+    case 'unknown-topic':
+      return new StreambackConnectionError('UNKNOWN_TOPIC', message, { cause: error });
+    default:
+      return new StreambackConnectionError('UNREACHABLE', message, { cause: error });
+  }
+}

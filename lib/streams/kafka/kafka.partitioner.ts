@@ -1,0 +1,26 @@
+const SEED = 0x9747b28c;
+const MULTIPLIER = 0x5bd1e995;
+
+/** Kafka's murmur2, as a signed 32-bit number: the same key goes to the same partition as from Java and kafkajs. */
+export function murmur2(data: Buffer): number {
+  const length = data.length;
+  let hash = SEED ^ length;
+  const end = length & ~3;
+  for (let i = 0; i < end; i += 4) {
+    let k = data[i]! | (data[i + 1]! << 8) | (data[i + 2]! << 16) | (data[i + 3]! << 24);
+    k = Math.imul(k, MULTIPLIER);
+    k ^= k >>> 24;
+    hash = Math.imul(hash, MULTIPLIER) ^ Math.imul(k, MULTIPLIER);
+  }
+  const rest = length & 3;
+  if (rest === 3) hash ^= data[end + 2]! << 16;
+  if (rest >= 2) hash ^= data[end + 1]! << 8;
+  if (rest >= 1) hash = Math.imul(hash ^ data[end]!, MULTIPLIER);
+  hash = Math.imul(hash ^ (hash >>> 13), MULTIPLIER);
+  return hash ^ (hash >>> 15);
+}
+
+/** The partition of a key among `partitions`. */
+export function partitionOfKey(key: Buffer, partitions: number): number {
+  return (murmur2(key) & 0x7fffffff) % partitions;
+}

@@ -1,0 +1,258 @@
+import type { Kafka, Message, Producer } from 'kafkajs';
+import { StreambackConnectionError, StreambackPublishError } from '../../common/errors';
+import type { StreambackLogger } from '../../common/logger';
+import type { MessageHeader, OutgoingMessage, StreamStatus } from '../main-stream';
+import { BatchSender } from './kafka.batch-sender';
+import { describeFailure, toConnectionError } from './kafka.errors';
+import type { StreambackKafkaOptions } from './kafka.options';
+import { createPublishTopic, sizeOfRecord, type PendingMessage, type PublishTopic } from './kafka.publish-queue';
+import type { KafkaTopics } from './kafka.topics';
+
+const DEFAULT_METADATA_MAX_AGE_MS = 300_000;
+/** Topics whose names are kept; beyond, all are looked up anew. Bounds what callers with ever new names can take. */
+const MAX_KNOWN_TOPICS = 10_000;
+
+export interface KafkaProducerOptions {
+  readonly kafka: Kafka;
+  readonly topics: KafkaTopics;
+  readonly options: StreambackKafkaOptions;
+  readonly publishTimeoutMs: number;
+  /** Where it connects to, for messages. */
+  readonly address: string;
+  readonly logger: StreambackLogger;
+  readonly onStatus: (status: StreamStatus) => void;
+}
+
+/** A topic with what waits for it to be found. */
+interface KnownTopic extends PublishTopic {
+  waiting: PendingMessage[];
+  lookup: Promise<void> | undefined;
+  checkedAt: number;
+}
+
+/** Publishes: finds topics, and hands their messages to the {@link BatchSender} that this connects to kafkajs. */
+export class KafkaProducer {
+  private readonly known = new Map<string, KnownTopic>();
+  private readonly sender: BatchSender;
+  private readonly metadataMaxAgeMs: number;
+  private producer: Promise<Producer> | undefined;
+  private closed: Promise<void> | undefined;
+  private troubled = false;
+
+  constructor(private readonly settings: KafkaProducerOptions) {
+    this.metadataMaxAgeMs = settings.options.producer?.metadataMaxAge ?? DEFAULT_METADATA_MAX_AGE_MS;
+    this.sender = new BatchSender({
+      publishTimeoutMs: settings.publishTimeoutMs,
+      send: (messages) => this.send(messages),
+      onUnknownTopic: (messages) => this.onUnknownTopic(messages),
+      onTrouble: (error) => this.onTrouble(error),
+    });
+  }
+
+  /** @throws StreambackConnectionError */
+  async connect(): Promise<void> {
+    if (this.closed) throw closedError();
+    try {
+      await this.connected();
+    } catch (error) {
+      throw toConnectionError(error, `Connecting to Kafka at ${this.settings.address}`);
+    }
+  }
+
+  publish(outgoing: OutgoingMessage): Promise<void> {
+    if (this.closed) return Promise.reject(closedError());
+    return new Promise((resolve, reject) => {
+      const now = Date.now();
+      const topic = this.topic(outgoing.topic);
+      const record: Message = {
+        key: typeof outgoing.key === 'string' ? Buffer.from(outgoing.key) : outgoing.key,
+        value: outgoing.value,
+      };
+      if (outgoing.headers.length > 0) record.headers = headersOf(outgoing.headers);
+      const deadline = now + this.settings.publishTimeoutMs;
+      const message: PendingMessage = { topic, record, bytes: sizeOfRecord(record), deadline, resolve, reject, done: false, sent: false };
+      this.enqueue(message, topic);
+      if (topic.partitions > 0 && now - topic.checkedAt > this.metadataMaxAgeMs) void this.refresh(topic, now);
+    });
+  }
+
+  /** Sends what was handed over, up to `publishTimeoutMs`, and disconnects. Idempotent. */
+  close(): Promise<void> {
+    return (this.closed ??= this.end());
+  }
+
+  /** The driver's own producer, once connected. */
+  unwrap(): Promise<Producer> | undefined {
+    return this.producer;
+  }
+
+  private async end(): Promise<void> {
+    await Promise.all([...this.known.values()].map(({ lookup }) => lookup));
+    await this.sender.drained();
+    this.sender.end();
+    await this.discard();
+  }
+
+  private enqueue(message: PendingMessage, topic: KnownTopic): void {
+    if (topic.partitions > 0) {
+      this.sender.push(message);
+    } else {
+      topic.waiting.push(message);
+      topic.lookup ??= this.find(topic);
+    }
+  }
+
+  private topic(name: string): KnownTopic {
+    let topic = this.known.get(name);
+    if (topic) return topic;
+    if (this.known.size >= MAX_KNOWN_TOPICS) {
+      for (const [each, { lookup }] of this.known) if (!lookup) this.known.delete(each);
+    }
+    topic = { ...createPublishTopic(name), waiting: [], lookup: undefined, checkedAt: 0 };
+    this.known.set(name, topic);
+    return topic;
+  }
+
+  /** Looks a topic up, without holding up others; then sends, or rejects, what waits for it. */
+  private async find(topic: KnownTopic): Promise<void> {
+    const { topics, options, publishTimeoutMs } = this.settings;
+    const until = Date.now() + publishTimeoutMs;
+    for (;;) {
+      try {
+        // A dead-letter topic belongs to the one who writes it: nobody subscribes to it, who could create it.
+        if (topic.name.endsWith('.dlt') && options.createTopics !== false) await topics.ensure([topic.name]);
+        topic.partitions = await topics.waitFor(topic.name);
+        topic.checkedAt = Date.now();
+        topic.lookup = undefined;
+        if (this.troubled) this.onTrouble(undefined);
+        for (const message of topic.waiting.splice(0)) this.sender.push(message);
+        return;
+      } catch (error) {
+        const failure = error as StreambackConnectionError;
+        // A broker that cannot be reached may come back; all else is an answer.
+        if (failure.code === 'UNREACHABLE' && Date.now() < until) {
+          this.onTrouble(failure);
+          await new Promise((resolve) => setTimeout(resolve, 200));
+          continue;
+        }
+        if (this.known.get(topic.name) === topic) this.known.delete(topic.name);
+        topic.lookup = undefined;
+        for (const message of topic.waiting.splice(0)) message.reject(failure);
+        return;
+      }
+    }
+  }
+
+  /** Partitions may have been added since. */
+  private async refresh(topic: KnownTopic, now: number): Promise<void> {
+    topic.checkedAt = now;
+    const partitions = await this.settings.topics.partitionsOf(topic.name).catch(() => undefined);
+    if (partitions !== undefined) topic.partitions = partitions;
+  }
+
+  /**
+   * A topic was deleted, or the broker has not heard of it yet. What belongs to a topic that is gone leaves the batch, and waits for
+   * it as for one that was never seen.
+   */
+  private async onUnknownTopic(messages: readonly PendingMessage[]): Promise<void> {
+    for (const topic of new Set(messages.map((message) => message.topic as KnownTopic))) {
+      const partitions = await this.settings.topics.partitionsOf(topic.name);
+      if (partitions !== undefined) {
+        topic.partitions = partitions;
+        continue;
+      }
+      // What else waits for it comes here in its turn; what is published from now on is looked up.
+      if (this.known.get(topic.name) === topic) this.known.delete(topic.name);
+      const next = this.topic(topic.name);
+      for (const message of messages) {
+        if (message.topic !== topic || message.done) continue;
+        message.done = true;
+        this.enqueue({ ...message, topic: next, record: { ...message.record, partition: undefined } as Message, done: false }, next);
+      }
+    }
+    // kafkajs asks for every topic it was ever given, and one that is gone fails them all: a new one has forgotten it.
+    await this.discard();
+  }
+
+  private async send(messages: readonly PendingMessage[]): Promise<void> {
+    const producer = await this.connected();
+    const byTopic = new Map<PublishTopic, { topic: string; messages: Message[]; partitions: Set<number> }>();
+    for (const message of messages) {
+      let group = byTopic.get(message.topic);
+      if (!group) byTopic.set(message.topic, (group = { topic: message.topic.name, messages: [], partitions: new Set() }));
+      group.messages.push(message.record);
+      group.partitions.add(message.record.partition!);
+      message.sent = true;
+    }
+    const answers = await producer.sendBatch({ ...this.settings.options.send, topicMessages: [...byTopic.values()] });
+    if (this.settings.options.send?.acks === 0) return;
+    let partitions = 0;
+    for (const group of byTopic.values()) partitions += group.partitions.size;
+    // kafkajs passes over a partition whose leader it does not know, and resolves.
+    if (answers.length < partitions)
+      throw new StreambackPublishError('PUBLISH_TIMEOUT', `${partitions - answers.length} partitions were not acknowledged`);
+  }
+
+  private connected(): Promise<Producer> {
+    this.producer ??= this.open();
+    return this.producer;
+  }
+
+  private async open(): Promise<Producer> {
+    const producer = this.settings.kafka.producer({
+      allowAutoTopicCreation: false,
+      metadataMaxAge: this.metadataMaxAgeMs,
+      // Its own retry forgets messages of the brokers that had answered (kafkajs pull request 1798).
+      retry: { retries: 0 },
+      createPartitioner: () => partitionAsWritten,
+    });
+    try {
+      await producer.connect();
+      this.settings.onStatus('connected');
+      return producer;
+    } catch (error) {
+      this.producer = undefined;
+      await producer.disconnect().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  private async discard(): Promise<void> {
+    const producer = this.producer;
+    this.producer = undefined;
+    await producer?.then((each) => each.disconnect()).catch(() => undefined);
+  }
+
+  private onTrouble(error: unknown): void {
+    const { logger, address, onStatus } = this.settings;
+    if (error !== undefined && !this.troubled)
+      logger.warn(`Publishing to Kafka at ${address} is interrupted, trying again: ${describeFailure(error)}`);
+    if (error === undefined && this.troubled) logger.log(`Publishing to Kafka at ${address} goes on`);
+    this.troubled = error !== undefined;
+    onStatus(this.troubled ? 'reconnecting' : 'connected');
+  }
+}
+
+/** kafkajs passes over a partition that its metadata lacks, and resolves: refused here, so that it asks for them anew. */
+function partitionAsWritten({ message, partitionMetadata }: { message: Message; partitionMetadata: readonly unknown[] }): number {
+  if (message.partition! < partitionMetadata.length) return message.partition!;
+  throw Object.assign(new StreambackPublishError('PUBLISH_TIMEOUT', `Partition ${message.partition} is not known yet`), {
+    name: 'KafkaJSMetadataNotLoaded',
+  });
+}
+
+function headersOf(headers: readonly MessageHeader[]): NonNullable<Message['headers']> {
+  // Without a prototype, or a header named `__proto__` would vanish.
+  const object = Object.create(null) as Record<string, Buffer | Buffer[]>;
+  for (const [name, value] of headers) {
+    const present = object[name];
+    if (present === undefined) object[name] = value;
+    else if (Array.isArray(present)) present.push(value);
+    else object[name] = [present, value];
+  }
+  return object;
+}
+
+function closedError(): StreambackConnectionError {
+  return new StreambackConnectionError('CLOSED', 'The Kafka stream is closed');
+}

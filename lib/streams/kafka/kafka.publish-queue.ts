@@ -1,0 +1,120 @@
+import type { Message } from 'kafkajs';
+import { partitionOfKey } from './kafka.partitioner';
+
+/** The most messages of one produce request: kafkajs groups them in quadratic time. */
+export const MAX_BATCH_MESSAGES = 1_000;
+/** The most bytes of one produce request, all partitions together. */
+export const MAX_BATCH_BYTES = 8_000_000;
+/** The most bytes for one partition in a request: brokers refuse a record batch beyond `message.max.bytes`, 1,048,588 by default. */
+export const MAX_PARTITION_BYTES = 900_000;
+/** What a record takes beside its key, value and headers, at most. */
+const RECORD_OVERHEAD_BYTES = 48;
+
+/** What is known of a topic that is published to. */
+export interface PublishTopic {
+  readonly name: string;
+  /** 0: not known yet. */
+  partitions: number;
+  /** Counts up, so that keyless messages go to each partition in turn, a batch at a time. */
+  turn: number;
+  /** The most bytes for one of its partitions in a request; less once the broker has refused so many. */
+  maxPartitionBytes: number;
+  /** Its messages travel alone: the broker refused some, and what travelled with them would be written twice. */
+  alone: boolean;
+}
+
+export interface PendingMessage {
+  readonly topic: PublishTopic;
+  readonly record: Message;
+  readonly bytes: number;
+  /** Epoch ms after which it is given up. */
+  readonly deadline: number;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+  /** Resolved or rejected: it is not sent again. */
+  done: boolean;
+  /** It was part of a request, so it may have arrived although no acknowledgement came. */
+  sent: boolean;
+}
+
+export function createPublishTopic(name: string): PublishTopic {
+  return { name, partitions: 0, turn: Math.floor(Math.random() * 1_000), maxPartitionBytes: MAX_PARTITION_BYTES, alone: false };
+}
+
+/** The bytes that a record takes in a request, never less than it really takes. */
+export function sizeOfRecord({ key, value, headers }: Message): number {
+  let bytes = RECORD_OVERHEAD_BYTES + (key?.length ?? 0) + (value?.length ?? 0);
+  if (headers) {
+    for (const name in headers) {
+      for (const each of [headers[name]].flat()) bytes += Buffer.byteLength(name) + (each?.length ?? 0) + 10;
+    }
+  }
+  return bytes;
+}
+
+/** What waits to be sent, in order, and cuts batches from its front. */
+export class PublishQueue {
+  private items: PendingMessage[] = [];
+  private head = 0;
+
+  get size(): number {
+    return this.items.length - this.head;
+  }
+
+  push(message: PendingMessage): void {
+    this.items.push(message);
+  }
+
+  /** Rejects what is past its deadline by `give`, from the front: all wait equally long. */
+  expire(now: number, give: (message: PendingMessage) => void): void {
+    for (let i = this.head; i < this.items.length && this.items[i]!.deadline <= now; i++) {
+      if (!this.items[i]!.done) give(this.items[i]!);
+    }
+  }
+
+  /**
+   * The next batch, with partitions chosen. It ends where a message does not fit any more, so that order is kept; a message that is
+   * too large for any batch goes alone.
+   */
+  take(): PendingMessage[] {
+    const batch: PendingMessage[] = [];
+    const bytesOf = new Map<PublishTopic, number[]>();
+    let bytes = 0;
+    while (this.head < this.items.length && batch.length < MAX_BATCH_MESSAGES) {
+      const message = this.items[this.head]!;
+      if (message.done) {
+        this.head++;
+        continue;
+      }
+      const { topic, record } = message;
+      // The partition is chosen once: kafkajs would choose anew for each try, and lose what it thinks was sent.
+      record.partition ??= record.key ? partitionOfKey(record.key as Buffer, topic.partitions) : topic.turn % topic.partitions;
+      let partitions = bytesOf.get(topic);
+      if (!partitions) bytesOf.set(topic, (partitions = []));
+      const inPartition = partitions[record.partition] ?? 0;
+      if (batch.length > 0) {
+        const first = batch[0]!.topic;
+        if ((topic.alone || first.alone) && topic !== first) break;
+        if (inPartition > 0 && inPartition + message.bytes > topic.maxPartitionBytes) break;
+        if (bytes + message.bytes > MAX_BATCH_BYTES) break;
+      }
+      partitions[record.partition] = inPartition + message.bytes;
+      bytes += message.bytes;
+      batch.push(message);
+      this.head++;
+    }
+    for (const topic of bytesOf.keys()) topic.turn++;
+    this.compact();
+    return batch;
+  }
+
+  private compact(): void {
+    if (this.head === this.items.length) {
+      this.items = [];
+      this.head = 0;
+    } else if (this.head > 10_000 && this.head * 2 > this.items.length) {
+      this.items = this.items.slice(this.head);
+      this.head = 0;
+    }
+  }
+}

@@ -1,0 +1,157 @@
+import { StreambackAbortError } from '../../common/errors';
+import type { Kafka } from 'kafkajs';
+import type { StreambackLogger } from '../../common/logger';
+import type { MainStreamSubscribeOptions, MainStreamSubscription, StreamStatus } from '../main-stream';
+import { KafkaCommitter } from './kafka.committer';
+import { consumerConfig, KafkaConsumer } from './kafka.consumer';
+import { KafkaDispatcher } from './kafka.dispatcher';
+import { GroupMembership } from './kafka.membership';
+import type { StreambackKafkaOptions } from './kafka.options';
+import { KafkaOwnership } from './kafka.ownership';
+import type { KafkaPartition } from './kafka.partition';
+import type { KafkaTopics } from './kafka.topics';
+
+const DEFAULT_COMMIT_INTERVAL_MS = 1_000;
+const DEFAULT_MAX_UNCOMMITTED = 10_000;
+const DEFAULT_REBALANCE_TIMEOUT_MS = 60_000;
+
+export interface KafkaSubscriptionOptions {
+  /** A client of its own (see `createKafka`). */
+  readonly kafka: Kafka;
+  readonly admin: KafkaTopics;
+  readonly options: StreambackKafkaOptions;
+  readonly subscribe: MainStreamSubscribeOptions;
+  readonly address: string;
+  readonly logger: StreambackLogger;
+  /** `undefined`: it is closed. */
+  readonly onStatus: (status: StreamStatus | undefined) => void;
+}
+
+/** One subscriber of a group: puts together membership, ownership, handing over and committing. */
+export class KafkaSubscription implements MainStreamSubscription {
+  private readonly membership: GroupMembership;
+  private readonly dispatcher: KafkaDispatcher;
+  private readonly committer: KafkaCommitter;
+  private readonly ownership: KafkaOwnership;
+  private readonly consumer: KafkaConsumer;
+  private readonly maxWaitMs: number;
+  private roomWaiters: (() => void)[] = [];
+  private ready: () => void = () => undefined;
+  private closing: Promise<void> | undefined;
+
+  constructor(private readonly settings: KafkaSubscriptionOptions) {
+    const { kafka, admin, options, subscribe, address, logger, onStatus } = settings;
+    const { maxUncommitted = DEFAULT_MAX_UNCOMMITTED, commitIntervalMs = DEFAULT_COMMIT_INTERVAL_MS } = options;
+    this.membership = new GroupMembership(subscribe.group, {
+      beforeJoin: () => {
+        if (!this.closing) onStatus('rebalancing');
+        return this.ownership.beforeJoin();
+      },
+      claims: () => this.ownership.claims(),
+      beforeFetch: () => this.room(),
+    });
+    const { maxWaitTimeInMs, rebalanceTimeout } = consumerConfig(subscribe.group, this.membership, options);
+    this.maxWaitMs = maxWaitTimeInMs!;
+    this.dispatcher = new KafkaDispatcher({
+      maxInFlight: subscribe.maxInFlight,
+      maxUncommitted,
+      onDelivery: subscribe.onDelivery,
+      rank: () => this.membership.rank,
+      onCommitNear: () => this.committer.soon(),
+      setPaused: (partition, paused) => this.setPaused(partition, paused),
+    });
+    this.committer = new KafkaCommitter({
+      intervalMs: commitIntervalMs,
+      partitions: () => this.ownership.held.values(),
+      commit: (offsets) => this.membership.commit(offsets),
+      onCommitted: () => this.dispatcher.pump(),
+      logger,
+    });
+    this.ownership = new KafkaOwnership({
+      membership: this.membership,
+      dispatcher: this.dispatcher,
+      committer: this.committer,
+      setPaused: (partition, paused) => this.setPaused(partition, paused),
+      seek: ({ topic, partition }, offset) => this.consumer.seek(topic, partition, offset),
+      fromBeginning: options.fromBeginning !== false,
+      drainTimeoutMs: subscribe.drainTimeoutMs,
+      maxHoldMs: (rebalanceTimeout ?? DEFAULT_REBALANCE_TIMEOUT_MS) / 2,
+      onRebalance: (change) => subscribe.onRebalance?.(change),
+      onReady: () => this.ready(),
+      logger,
+    });
+    this.consumer = new KafkaConsumer({
+      kafka,
+      group: subscribe.group,
+      topics: subscribe.topics,
+      admin,
+      membership: this.membership,
+      options,
+      address,
+      logger,
+      onBatch: (payload) => this.ownership.onBatch(payload),
+      onJoin: (assignment, protocol) => this.ownership.onJoin(assignment, protocol),
+      onStatus: (status) => {
+        if (!this.closing) onStatus(status);
+      },
+    });
+  }
+
+  /** Resolves when the group is joined and the first offset of each assigned partition is known. @throws StreambackConnectionError */
+  async start(): Promise<void> {
+    const ready = new Promise<void>((resolve) => (this.ready = resolve));
+    try {
+      await this.consumer.start();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    this.committer.start();
+    await ready;
+  }
+
+  stop(): Promise<void> {
+    this.dispatcher.stop();
+    for (const partition of this.ownership.held.values()) this.setPaused(partition, true);
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return (this.closing ??= this.end());
+  }
+
+  unwrap(): unknown {
+    return this.consumer.unwrap();
+  }
+
+  private async end(): Promise<void> {
+    this.settings.onStatus(undefined);
+    await this.stop();
+    await this.ownership.end(new StreambackAbortError('SHUTDOWN', 'The consumer is closing'));
+    this.committer.stop();
+    this.ready();
+    for (const resolve of this.roomWaiters.splice(0)) resolve();
+    this.membership.leaving = true;
+    await this.consumer.close();
+  }
+
+  private setPaused(partition: KafkaPartition, paused: boolean): void {
+    // What is fetched after stop is not taken, and kafkajs would fetch it over and over.
+    partition.paused = paused || this.dispatcher.stopped;
+    this.consumer.setPaused(partition.topic, partition.partition, partition.paused);
+    if (!partition.paused) for (const resolve of this.roomWaiters.splice(0)) resolve();
+  }
+
+  /** kafkajs sleeps `maxWaitTimeInMs` when all is paused, and cannot be woken: so the fetch begins when there is room. */
+  private async room(): Promise<void> {
+    const partitions = [...this.ownership.held.values()];
+    if (this.closing || partitions.length === 0 || partitions.some(({ paused, state }) => !paused && state === 'active')) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, this.maxWaitMs);
+      this.roomWaiters.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+}

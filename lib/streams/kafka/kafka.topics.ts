@@ -1,0 +1,129 @@
+import type { Admin, Kafka } from 'kafkajs';
+import { StreambackConnectionError } from '../../common/errors';
+import { classifyFailure, rootCause, toConnectionError } from './kafka.errors';
+import type { StreambackKafkaOptions } from './kafka.options';
+
+/** How long a missing topic is waited for, in ms: a service that starts beside its client creates it within that. */
+export const UNKNOWN_TOPIC_WAIT_MS = 2_000;
+const LOOKUP_INTERVAL_MS = 100;
+
+/** Looks topics up, creates them, and measures lag: what needs kafkajs' admin client. */
+export class KafkaTopics {
+  private admin: Promise<Admin> | undefined;
+  private closed = false;
+
+  constructor(
+    private readonly kafka: Kafka,
+    private readonly options: StreambackKafkaOptions,
+  ) {}
+
+  /** The number of partitions, or `undefined` where there is no such topic. @throws StreambackConnectionError */
+  async partitionsOf(topic: string): Promise<number | undefined> {
+    return this.run(`Looking up topic '${topic}'`, async (admin) => {
+      try {
+        const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+        return topics[0]?.partitions.length || undefined;
+      } catch (error) {
+        const { type } = rootCause(error);
+        // A topic that was created a moment ago has no leaders yet; one whose name no broker takes cannot exist.
+        if (type === 'LEADER_NOT_AVAILABLE' || type === 'INVALID_TOPIC_EXCEPTION' || classifyFailure(error) === 'unknown-topic')
+          return undefined;
+        throw error;
+      }
+    });
+  }
+
+  /** Waits up to {@link UNKNOWN_TOPIC_WAIT_MS} for a topic. @throws StreambackConnectionError UNKNOWN_TOPIC and others */
+  async waitFor(topic: string): Promise<number> {
+    const until = Date.now() + UNKNOWN_TOPIC_WAIT_MS;
+    for (;;) {
+      const partitions = await this.partitionsOf(topic);
+      if (partitions !== undefined) return partitions;
+      if (Date.now() + LOOKUP_INTERVAL_MS > until || this.closed) {
+        throw new StreambackConnectionError('UNKNOWN_TOPIC', `Topic '${topic}' does not exist`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, LOOKUP_INTERVAL_MS));
+    }
+  }
+
+  /** Creates what is missing of `topics`, where topics may be created, and waits until all are there. @throws StreambackConnectionError */
+  async ensure(topics: readonly string[]): Promise<void> {
+    const found = await Promise.all(topics.map((topic) => this.partitionsOf(topic)));
+    const missing = topics.filter((_topic, index) => found[index] === undefined);
+    if (missing.length === 0) return;
+    if (this.options.createTopics !== false) await this.create(missing);
+    await Promise.all(missing.map((topic) => this.waitFor(topic)));
+  }
+
+  private async create(topics: readonly string[]): Promise<void> {
+    const { partitions = -1, replicationFactor = -1 } = this.options;
+    await this.run(`Creating the topics ${topics.join(', ')}`, async (admin) => {
+      try {
+        await admin.createTopics({
+          // kafkajs' own wait fails where the asked broker has not heard of the topic yet.
+          waitForLeaders: false,
+          topics: topics.map((topic) => ({ topic, numPartitions: partitions, replicationFactor })),
+        });
+      } catch (error) {
+        if (rootCause(error).type !== 'TOPIC_ALREADY_EXISTS') throw error;
+      }
+    });
+  }
+
+  /** Messages that the group has not committed, per topic. A topic that does not exist has none. @throws StreambackConnectionError */
+  async lag(group: string, topics: readonly string[]): Promise<Map<string, number>> {
+    const lags = new Map<string, number>();
+    for (const topic of topics) {
+      if ((await this.partitionsOf(topic)) === undefined) lags.set(topic, 0);
+      else lags.set(topic, await this.run(`Reading the offsets of '${topic}'`, (admin) => this.lagOf(admin, group, topic)));
+    }
+    return lags;
+  }
+
+  private async lagOf(admin: Admin, group: string, topic: string): Promise<number> {
+    const [ends, commits] = await Promise.all([admin.fetchTopicOffsets(topic), admin.fetchOffsets({ groupId: group, topics: [topic] })]);
+    const committed = new Map(commits[0]?.partitions.map(({ partition, offset }) => [partition, Number(offset)]));
+    let lag = 0;
+    for (const { partition, high, low } of ends) {
+      const offset = committed.get(partition) ?? -1;
+      const unread = this.options.fromBeginning === false ? Number(high) : Number(low);
+      const from = offset < 0 ? unread : Math.max(offset, Number(low));
+      lag += Math.max(0, Number(high) - from);
+    }
+    return lag;
+  }
+
+  /** Frees the connection. Idempotent. */
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.discard();
+  }
+
+  private async run<Result>(what: string, task: (admin: Admin) => Promise<Result>): Promise<Result> {
+    if (this.closed) throw new StreambackConnectionError('CLOSED', `${what} failed: the stream is closed`);
+    try {
+      return await task(await (this.admin ??= this.connect()));
+    } catch (error) {
+      // A client that failed once may keep a deleted topic or a dead broker in mind: the next call begins anew.
+      await this.discard();
+      throw toConnectionError(error, what);
+    }
+  }
+
+  private async connect(): Promise<Admin> {
+    const admin = this.kafka.admin();
+    try {
+      await admin.connect();
+    } catch (error) {
+      await admin.disconnect().catch(() => undefined);
+      throw error;
+    }
+    return admin;
+  }
+
+  private async discard(): Promise<void> {
+    const admin = this.admin;
+    this.admin = undefined;
+    await admin?.then((each) => each.disconnect()).catch(() => undefined);
+  }
+}
