@@ -82,7 +82,12 @@ describeWithBrokers('Kafka options', ({ kafkaUrl, streams }) => {
 
   it('a new group starts at the earliest message, or with fromBeginning: false at what comes from now on', async () => {
     const prefix = freshName('earliest');
-    const options = (group: string, fromBeginning: boolean): StreambackOptions => ({ group, topicsPrefix: prefix, streams, kafka: { partitions: 1, fromBeginning } });
+    const options = (group: string, fromBeginning: boolean): StreambackOptions => ({
+      group,
+      topicsPrefix: prefix,
+      streams,
+      kafka: { partitions: 1, fromBeginning },
+    });
     expect(await echo(options(freshName('first'), true))).toBe('hello');
     const seen: unknown[] = [];
     @Controller()
@@ -93,7 +98,10 @@ describeWithBrokers('Kafka options', ({ kafkaUrl, streams }) => {
         return data;
       }
     }
-    for (const [fromBeginning, expected] of [[true, ['from before', 'now']], [false, ['now']]] as const) {
+    for (const [fromBeginning, expected] of [
+      [true, ['from before', 'now']],
+      [false, ['now']],
+    ] as const) {
       seen.length = 0;
       const client = new StreambackClient(options('client', true));
       await lastValueFrom(client.emit('echo', 'from before'));
@@ -153,7 +161,11 @@ describeWith(['own-kafka', 'redis'], 'Kafka with SASL', ({ redisUrl }) => {
 
 describe('unreachable servers', () => {
   it('are named, without the password', async () => {
-    const client = new StreambackClient({ group: 'g', streams: 'main=kafka+ssl://u:canary@127.0.0.1:9&feedback=memory://', kafka: { client: { connectionTimeout: 200, retry: { retries: 0 } } } });
+    const client = new StreambackClient({
+      group: 'g',
+      streams: 'main=kafka+ssl://u:canary@127.0.0.1:9&feedback=memory://',
+      kafka: { client: { connectionTimeout: 200, retry: { retries: 0 } } },
+    });
     const error = await firstValueFrom(client.send('x', {})).catch((cause: unknown) => cause);
     expect(error).toMatchObject({ code: 'UNREACHABLE', retryable: true });
     expect(String(error)).not.toContain('canary');

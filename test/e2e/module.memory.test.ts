@@ -16,6 +16,8 @@ import {
   type StreambackOptionsFactory,
   StreambackServer,
 } from '../../lib';
+import { MemoryFeedbackStream } from '../../lib/streams/memory/memory.feedback-stream';
+import { MemoryMainStream } from '../../lib/streams/memory/memory.main-stream';
 import { freshName } from '../support/fresh-name';
 
 const fresh = (): StreambackOptions => ({ group: freshName('module'), streams: `memory://${freshName('module')}` });
@@ -60,10 +62,26 @@ class ConfigModule {}
 describe('StreambackModule', () => {
   it.each<[string, () => DynamicModule]>([
     ['forRoot', () => StreambackModule.forRoot(fresh())],
-    ['forRootAsync with useFactory', () => StreambackModule.forRootAsync({ imports: [ConfigModule], inject: ['OPTIONS'], useFactory: async (options: StreambackOptions) => options })],
+    [
+      'forRootAsync with useFactory',
+      () =>
+        StreambackModule.forRootAsync({
+          imports: [ConfigModule],
+          inject: ['OPTIONS'],
+          useFactory: async (options: StreambackOptions) => options,
+        }),
+    ],
     ['forRootAsync with useClass', () => StreambackModule.forRootAsync({ useClass: Factory })],
     ['forRootAsync with useExisting', () => StreambackModule.forRootAsync({ imports: [ConfigModule], useExisting: Factory })],
-    ['forRootAsync with extraProviders', () => StreambackModule.forRootAsync({ extraProviders: [{ provide: 'X', useFactory: fresh }], inject: ['X'], useFactory: (options: StreambackOptions) => options })],
+    [
+      'forRootAsync with extraProviders',
+      () =>
+        StreambackModule.forRootAsync({
+          extraProviders: [{ provide: 'X', useFactory: fresh }],
+          inject: ['X'],
+          useFactory: (options: StreambackOptions) => options,
+        }),
+    ],
   ])('%s gives a server and a client', async (_how, module) => {
     expect(await greetings([module()])).toEqual(['hello you', 'bye you']);
   });
@@ -94,7 +112,11 @@ describe('StreambackModule', () => {
   });
 
   it('works in a TestingModule', async () => {
-    const module = await Test.createTestingModule({ imports: [StreambackModule.forRoot(fresh())], controllers: [Greeter], providers: [Caller] }).compile();
+    const module = await Test.createTestingModule({
+      imports: [StreambackModule.forRoot(fresh())],
+      controllers: [Greeter],
+      providers: [Caller],
+    }).compile();
     const app = module.createNestApplication({ logger: false });
     app.connectMicroservice({ strategy: app.get(StreambackServer) });
     await app.startAllMicroservices();
@@ -121,10 +143,7 @@ describe('StreambackModule', () => {
       written(): void {}
     }
     @Module({
-      imports: [
-        StreambackModule.forRoot(one),
-        StreambackModule.forRootAsync({ connection: 'audit', useFactory: () => audit }),
-      ],
+      imports: [StreambackModule.forRoot(one), StreambackModule.forRootAsync({ connection: 'audit', useFactory: () => audit })],
       controllers: [Both],
     })
     class AppModule {}
@@ -186,7 +205,12 @@ describe('StreambackModule', () => {
 describe('without the module', () => {
   it('server and client work as Nest’s own transports do', async () => {
     const options = fresh();
-    @Module({ imports: [ClientsModule.register([{ name: 'GREETER', customClass: StreambackClient, options: options as unknown as Record<string, any> }])], controllers: [Greeter] })
+    @Module({
+      imports: [
+        ClientsModule.register([{ name: 'GREETER', customClass: StreambackClient, options: options as unknown as Record<string, any> }]),
+      ],
+      controllers: [Greeter],
+    })
     class AppModule {}
     const app = await NestFactory.createMicroservice(AppModule, { logger: false, strategy: new StreambackServer(options) });
     await app.listen();
@@ -235,7 +259,11 @@ describe('at start', () => {
       @MessagePattern('typo', { concurency: 3 })
       typo(): void {}
     }
-    await expect(start(Typo)).rejects.toMatchObject({ code: 'INVALID_OPTION', option: "listener 'typo'.concurency", remedy: "Did you mean 'concurrency'?" });
+    await expect(start(Typo)).rejects.toMatchObject({
+      code: 'INVALID_OPTION',
+      option: "listener 'typo'.concurency",
+      remedy: "Did you mean 'concurrency'?",
+    });
   });
 
   it('a wrong listener option is refused', async () => {
@@ -266,16 +294,40 @@ describe('at start', () => {
   });
 
   it.each<[string, object, object]>([
-    ['a misspelt option', { group: 'g', maxInFlihgt: 1 }, { code: 'INVALID_OPTION', option: 'maxInFlihgt', remedy: "Did you mean 'maxInFlight'?" }],
+    [
+      'a misspelt option',
+      { group: 'g', maxInFlihgt: 1 },
+      { code: 'INVALID_OPTION', option: 'maxInFlihgt', remedy: "Did you mean 'maxInFlight'?" },
+    ],
     ['no group', { streams: 'memory://' }, { code: 'INVALID_OPTION', option: 'group' }],
     ['a wrong type', { group: 'g', leaseMs: '5s' }, { code: 'INVALID_OPTION', option: 'leaseMs' }],
-    ['a nested typo', { group: 'g', kafka: { partition: 3 } }, { code: 'INVALID_OPTION', option: 'kafka.partition', remedy: "Did you mean 'partitions'?" }],
-    ['static membership', { group: 'g', kafka: { consumer: { groupInstanceId: 'a' } } }, { code: 'INVALID_OPTION', option: 'kafka.consumer.groupInstanceId' }],
+    [
+      'a nested typo',
+      { group: 'g', kafka: { partition: 3 } },
+      { code: 'INVALID_OPTION', option: 'kafka.partition', remedy: "Did you mean 'partitions'?" },
+    ],
+    [
+      'static membership',
+      { group: 'g', kafka: { consumer: { groupInstanceId: 'a' } } },
+      { code: 'INVALID_OPTION', option: 'kafka.consumer.groupInstanceId' },
+    ],
     ['a key prefix', { group: 'g', redis: { client: { keyPrefix: 'a' } } }, { code: 'INVALID_OPTION', option: 'redis.client.keyPrefix' }],
     ['a wrong streams string', { group: 'g', streams: 'kafka://localhost' }, { code: 'INVALID_STREAMS_URL' }],
-    ['an unknown scheme', { group: 'g', streams: 'main=amqp://localhost&feedback=redis://localhost' }, { code: 'UNKNOWN_SCHEME', message: expect.stringContaining('kafka://') }],
-    ['a main stream in place of a feedback stream', { group: 'g', streams: 'main=memory://&feedback=kafka://localhost' }, { code: 'UNKNOWN_SCHEME' }],
-    ['a password without TLS', { group: 'g', streams: 'main=kafka://user:canary-pass@localhost:9092&feedback=memory://' }, { code: 'PLAINTEXT_SASL', message: expect.not.stringContaining('canary-pass') }],
+    [
+      'an unknown scheme',
+      { group: 'g', streams: 'main=amqp://localhost&feedback=redis://localhost' },
+      { code: 'UNKNOWN_SCHEME', message: expect.stringContaining('kafka://') },
+    ],
+    [
+      'a main stream in place of a feedback stream',
+      { group: 'g', streams: 'main=memory://&feedback=kafka://localhost' },
+      { code: 'UNKNOWN_SCHEME' },
+    ],
+    [
+      'a password without TLS',
+      { group: 'g', streams: 'main=kafka://user:canary-pass@localhost:9092&feedback=memory://' },
+      { code: 'PLAINTEXT_SASL', message: expect.not.stringContaining('canary-pass') },
+    ],
   ])('%s is refused', async (_what, options, error) => {
     expect(() => new StreambackClient(options as StreambackOptions)).toThrowError(expect.objectContaining(error));
     await expect(start(Greeter, options)).rejects.toMatchObject(error);
@@ -285,12 +337,21 @@ describe('at start', () => {
     const before = process.env.NODE_ENV;
     process.env.NODE_ENV = 'production';
     try {
-      expect(() => new StreambackClient({ group: 'g' })).toThrowError(expect.objectContaining({ code: 'INVALID_OPTION', option: 'streams' }));
+      expect(() => new StreambackClient({ group: 'g' })).toThrowError(
+        expect.objectContaining({ code: 'INVALID_OPTION', option: 'streams' }),
+      );
       expect(() => new StreambackClient({ group: 'g', streams: 'memory://' })).not.toThrow();
     } finally {
       process.env.NODE_ENV = before;
     }
   });
+});
+
+it('streams can be instances of one’s own', async () => {
+  const name = freshName('own');
+  const streams = { main: new MemoryMainStream(name), feedback: new MemoryFeedbackStream(name) };
+  expect(await greetings([StreambackModule.forRoot({ group: name, streams })])).toEqual(['hello you', 'bye you']);
+  await expect(streams.main.publish({ topic: 'x', key: null, value: null, headers: [] })).rejects.toMatchObject({ code: 'CLOSED' });
 });
 
 it('without a feedback stream only events can be sent', async () => {

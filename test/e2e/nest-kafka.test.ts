@@ -1,6 +1,15 @@
 import { Controller, type INestApplication, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { ClientKafka, Ctx, type CustomStrategy, EventPattern, type KafkaOptions, MessagePattern, Payload, Transport } from '@nestjs/microservices';
+import {
+  ClientKafka,
+  Ctx,
+  type CustomStrategy,
+  EventPattern,
+  type KafkaOptions,
+  MessagePattern,
+  Payload,
+  Transport,
+} from '@nestjs/microservices';
 import { Kafka, logLevel } from 'kafkajs';
 import { firstValueFrom, interval, lastValueFrom, map, Observable, take, toArray } from 'rxjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -74,7 +83,10 @@ describeWithBrokers("beside Nest's Kafka transport", ({ kafkaUrl, streams }) => 
 
     beforeAll(async () => {
       app = await NestFactory.create(PlainModule, { logger: false });
-      app.connectMicroservice<KafkaOptions>({ transport: Transport.KAFKA, options: { ...options, consumer: { groupId: `${run}-theirs` } } });
+      app.connectMicroservice<KafkaOptions>({
+        transport: Transport.KAFKA,
+        options: { ...options, consumer: { groupId: `${run}-theirs` } },
+      });
       await app.startAllMicroservices();
       client = new ClientKafka({ ...options, consumer: { groupId: `${run}-theirs-client` } });
       for (const pattern of [patterns.generator, patterns.endless]) client.subscribeToResponseOf(pattern);
@@ -144,7 +156,8 @@ describeWithBrokers("beside Nest's Kafka transport", ({ kafkaUrl, streams }) => 
       await consumer.connect();
       await consumer.subscribe({ topic: `${patterns.raw}.dlt`, fromBeginning: true });
       await consumer.run({
-        eachMessage: async ({ message }) => void letters.push({ value: String(message.value), code: message.headers?.['streamback-code']?.toString() }),
+        eachMessage: async ({ message }) =>
+          void letters.push({ value: String(message.value), code: message.headers?.['streamback-code']?.toString() }),
       });
       await publishRaw('{"not json', '{"fine":true}');
       await eventually('both have gone their way', () => letters.length === 1 && state.received.length === 1);
@@ -158,7 +171,11 @@ describeWithBrokers("beside Nest's Kafka transport", ({ kafkaUrl, streams }) => 
       await admin.connect();
       const topics = (await admin.listTopics()).filter((topic) => topic.startsWith(run));
       await admin.disconnect();
-      expect(topics.sort()).toEqual(Object.values(patterns).flatMap((topic) => [topic, `${topic}.dlt`, `${topic}.reply`]).sort());
+      expect(topics.sort()).toEqual(
+        Object.values(patterns)
+          .flatMap((topic) => [topic, `${topic}.dlt`, `${topic}.reply`])
+          .sort(),
+      );
     });
   });
 });

@@ -30,7 +30,14 @@ describeWith(['kafka', 'own-redis'], 'scale, over Kafka and Redis', ({ kafkaUrl 
     redis = await startRedis();
     const group = freshName('scale');
     @Module({
-      imports: [StreambackModule.forRoot({ group, topicsPrefix: group, streams: `main=${kafkaUrl}&feedback=${redis.url}`, kafka: { partitions: 4 } })],
+      imports: [
+        StreambackModule.forRoot({
+          group,
+          topicsPrefix: group,
+          streams: `main=${kafkaUrl}&feedback=${redis.url}`,
+          kafka: { partitions: 4 },
+        }),
+      ],
       controllers: [CountingController],
     })
     class AppModule {}
@@ -71,7 +78,9 @@ describeWith(['kafka', 'own-redis'], 'scale, over Kafka and Redis', ({ kafkaUrl 
     const probe = new Redis(redis.port, '127.0.0.1');
     const mine = Number(await probe.client('ID'));
     const sockets = async (): Promise<number> =>
-      String(await probe.client('LIST')).split('\n').filter((line) => line !== '' && !line.startsWith(`id=${mine} `)).length;
+      String(await probe.client('LIST'))
+        .split('\n')
+        .filter((line) => line !== '' && !line.startsWith(`id=${mine} `)).length;
     let mostSockets = await sockets();
     const answers = new Map<number, number>();
     let wrong = 0;
@@ -98,7 +107,9 @@ describeWith(['kafka', 'own-redis'], 'scale, over Kafka and Redis', ({ kafkaUrl 
     const perSecond = Math.round(calls / ((performance.now() - startedAt) / 1_000));
     await probe.quit();
     const counts = { unanswered: calls - answers.size, twice: [...answers.values()].filter((count) => count > 1).length, wrong };
-    console.log(`10,000 calls in flight: ${JSON.stringify(counts)}, ${mostSockets} Redis connections, ${perSecond.toLocaleString('en')} calls/s`);
+    console.log(
+      `10,000 calls in flight: ${JSON.stringify(counts)}, ${mostSockets} Redis connections, ${perSecond.toLocaleString('en')} calls/s`,
+    );
     expect(counts).toEqual({ unanswered: 0, twice: 0, wrong: 0 });
     expect(mostSockets).toBeLessThanOrEqual(4);
   });

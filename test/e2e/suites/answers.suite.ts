@@ -242,7 +242,11 @@ export function answersSuite(title: string, streams: () => string | StreambackSt
     });
 
     const all = (pattern: unknown, data: unknown = {}): Promise<unknown[]> => lastValueFrom(client.send(pattern, data).pipe(toArray()));
-    const errorOf = (pattern: string, data: unknown = {}): Promise<unknown> => all(pattern, data).then((got) => ({ got }), (error: unknown) => error);
+    const errorOf = (pattern: string, data: unknown = {}): Promise<unknown> =>
+      all(pattern, data).then(
+        (got) => ({ got }),
+        (error: unknown) => error,
+      );
 
     it.each<[string, unknown, unknown, unknown[]]>([
       ['a value', 'value', { n: 4 }, [{ twice: 8 }]],
@@ -278,7 +282,9 @@ export function answersSuite(title: string, streams: () => string | StreambackSt
       ['generator', 'failing-generator', [1], 'generator broke'],
     ])('gives what a failing %s answered before its error', async (_what, pattern, before, message) => {
       const got: unknown[] = [];
-      const error = await new Promise((resolve) => client.send(pattern, {}).subscribe({ next: (value) => got.push(value), error: resolve }));
+      const error = await new Promise((resolve) =>
+        client.send(pattern, {}).subscribe({ next: (value) => got.push(value), error: resolve }),
+      );
       expect(got).toEqual(before);
       expect(error).toEqual({ status: 'error', message });
     });
@@ -295,7 +301,14 @@ export function answersSuite(title: string, streams: () => string | StreambackSt
     it('carries key, headers, deadline and group', async () => {
       const record = new StreambackRecordBuilder({}).setKey('k7').setHeaders({ tenant: 'a' }).setTimeoutMs(5_000).build();
       expect(await all('context', record)).toEqual([
-        expect.objectContaining({ pattern: 'context', key: 'k7', headers: { tenant: 'a' }, attempt: 1, sourceGroup: group, hasDeadline: true }),
+        expect.objectContaining({
+          pattern: 'context',
+          key: 'k7',
+          headers: { tenant: 'a' },
+          attempt: 1,
+          sourceGroup: group,
+          hasDeadline: true,
+        }),
       ]);
     });
 
@@ -339,7 +352,13 @@ export function answersSuite(title: string, streams: () => string | StreambackSt
     describe('open()', () => {
       it('reads answers one by one and then undefined', async () => {
         const lane = client.open<number>('generator', 3);
-        expect([await lane.read(), await lane.read(), await lane.read(), await lane.read(), await lane.read()]).toEqual([0, 1, 2, undefined, undefined]);
+        expect([await lane.read(), await lane.read(), await lane.read(), await lane.read(), await lane.read()]).toEqual([
+          0,
+          1,
+          2,
+          undefined,
+          undefined,
+        ]);
         expect(lane.group).toBe(group);
         expect(lane.attempt).toBe(1);
       });
@@ -387,18 +406,39 @@ export function answersSuite(title: string, streams: () => string | StreambackSt
       cyclic.self = cyclic;
       expect(await errorOf('echo', cyclic)).toMatchObject({ code: 'NOT_SERIALIZABLE', retryable: false });
       expect(await errorOf('echo', { big: 1n })).toMatchObject({ code: 'NOT_SERIALIZABLE' });
-      expect(await errorOf('echo', 'x'.repeat(1_000_001))).toMatchObject({ code: 'TOO_LARGE', message: expect.stringContaining('maxMessageBytes') });
+      expect(await errorOf('echo', 'x'.repeat(1_000_001))).toMatchObject({
+        code: 'TOO_LARGE',
+        message: expect.stringContaining('maxMessageBytes'),
+      });
       await expect(lastValueFrom(client.emit('event', { big: 1n }))).rejects.toMatchObject({ code: 'NOT_SERIALIZABLE' });
     });
 
     it('answers 2,000 requests in flight, each with its own', async () => {
       const wanted = Array.from({ length: 2_000 }, (_, n) => n);
-      const got = await lastValueFrom(from(wanted).pipe((numbers) => new Observable<[number, unknown]>((subscriber) => {
-        let open = wanted.length;
-        numbers.subscribe((n) => client.send('echo', { n }).subscribe({ next: (answer) => subscriber.next([n, answer]), error: (error) => subscriber.error(error), complete: () => --open === 0 && subscriber.complete() }));
-      }), toArray()));
+      const got = await lastValueFrom(
+        from(wanted).pipe(
+          (numbers) =>
+            new Observable<[number, unknown]>((subscriber) => {
+              let open = wanted.length;
+              numbers.subscribe((n) =>
+                client
+                  .send('echo', { n })
+                  .subscribe({
+                    next: (answer) => subscriber.next([n, answer]),
+                    error: (error) => subscriber.error(error),
+                    complete: () => --open === 0 && subscriber.complete(),
+                  }),
+              );
+            }),
+          toArray(),
+        ),
+      );
       const wrong = got.filter(([n, answer]) => (answer as { n: number }).n !== n);
-      expect({ answered: new Set(got.map(([n]) => n)).size, twice: got.length - wanted.length, wrong: wrong.length }).toEqual({ answered: 2_000, twice: 0, wrong: 0 });
+      expect({ answered: new Set(got.map(([n]) => n)).size, twice: got.length - wanted.length, wrong: wrong.length }).toEqual({
+        answered: 2_000,
+        twice: 0,
+        wrong: 0,
+      });
     });
   });
 }

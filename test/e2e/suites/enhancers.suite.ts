@@ -31,7 +31,8 @@ class Numbered {
 
 /** Marks each value with who saw it, so that the order of enhancers shows. */
 const marking = (mark: string): NestInterceptor => ({
-  intercept: (_context: ExecutionContext, next: CallHandler): Observable<unknown> => next.handle().pipe(map((value) => `${mark}(${String(value)})`)),
+  intercept: (_context: ExecutionContext, next: CallHandler): Observable<unknown> =>
+    next.handle().pipe(map((value) => `${mark}(${String(value)})`)),
 });
 
 @Injectable()
@@ -45,7 +46,9 @@ class AppWide implements NestInterceptor {
 class WithoutSecret implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const rpc = context.switchToRpc();
-    return rpc.getContext<StreambackContext>().getHeaders().secret === undefined && rpc.getData<{ forbidden?: boolean }>()?.forbidden !== true;
+    return (
+      rpc.getContext<StreambackContext>().getHeaders().secret === undefined && rpc.getData<{ forbidden?: boolean }>()?.forbidden !== true
+    );
   }
 }
 
@@ -147,7 +150,13 @@ export function enhancersSuite(title: string, streams: () => string | Streamback
     const outcome = (pattern: string, data: unknown = {}): Promise<{ got: unknown[]; error?: unknown }> =>
       new Promise((resolve) => {
         const got: unknown[] = [];
-        client.send(pattern, data).subscribe({ next: (value) => got.push(value), complete: () => resolve({ got }), error: (error: unknown) => resolve({ got, error }) });
+        client
+          .send(pattern, data)
+          .subscribe({
+            next: (value) => got.push(value),
+            complete: () => resolve({ got }),
+            error: (error: unknown) => resolve({ got, error }),
+          });
       });
     const marked = (value: unknown): string => `app(global(${String(value)}))`;
 
