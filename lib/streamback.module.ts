@@ -16,6 +16,7 @@ import {
   getStreambackClientToken,
   getStreambackConnectionToken,
   getStreambackServerToken,
+  isStreambackToken,
 } from './streamback.tokens';
 import { StreambackConnection } from './transport/connection';
 import { prepareHandlers } from './transport/handler.explorer';
@@ -39,13 +40,27 @@ export interface StreambackModuleAsyncOptions extends Pick<ModuleMetadata, 'impo
   readonly extraProviders?: Provider[];
 }
 
-/** Registers a connection: its `StreambackServer`, and its `StreambackClient` for `@InjectStreamback()`. */
+/** Shut down before any other module: handlers are drained while what they use still lives. */
 @Module({})
+class StreambackDrainModule implements OnModuleDestroy {
+  constructor(@Inject(ModulesContainer) private readonly modules: ModulesContainer) {
+    setShutdownOrder(modules, StreambackDrainModule, -1);
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    const wrappers = [...this.modules.values()]
+      .flatMap(({ providers }) => [...providers])
+      .filter(([token]) => isStreambackToken('server', token));
+    await Promise.all(wrappers.map(([, { instance }]) => (instance as StreambackServer | undefined)?.drain()));
+  }
+}
+
+/** Registers a connection: its `StreambackServer`, and its `StreambackClient` for `@InjectStreamback()`. Shut down after all others. */
+@Module({ imports: [StreambackDrainModule] })
 export class StreambackModule {
   constructor(@Inject(ModulesContainer) modules: ModulesContainer) {
     prepareHandlers(modules);
-    // Nest shuts modules down from the nearest to the root on: nearer than any, so that handlers are drained while what they use lives.
-    for (const module of modules.values()) if (module.metatype === StreambackModule) module.distance = -1;
+    setShutdownOrder(modules, StreambackModule, Number.MAX_SAFE_INTEGER);
   }
 
   /** @throws StreambackConfigError at start, for a wrong option */
@@ -58,34 +73,48 @@ export class StreambackModule {
 
   /** The same with options that come from elsewhere: a factory, or a class with `createStreambackOptions()`. */
   static forRootAsync(async: StreambackModuleAsyncOptions): DynamicModule {
-    const { connection = DEFAULT_CONNECTION, isGlobal = false, imports = [], inject = [], useFactory, useClass, useExisting, extraProviders = [] } = async;
+    const {
+      connection = DEFAULT_CONNECTION,
+      isGlobal = false,
+      imports = [],
+      inject = [],
+      useFactory,
+      useClass,
+      useExisting,
+      extraProviders = [],
+    } = async;
     const provide = getStreambackConnectionToken(connection);
     const connect = async (options: StreambackOptions | Promise<StreambackOptions>): Promise<StreambackConnection> =>
       new StreambackConnection({ ...(await options), connection });
     const factory = useClass ?? useExisting;
     const provider: Provider = useFactory
       ? { provide, inject, useFactory: (...args: unknown[]) => connect(useFactory(...args) as StreambackOptions) }
-      : { provide, inject: factory ? [factory] : [], useFactory: (made?: StreambackOptionsFactory) => connect(made!.createStreambackOptions()) };
+      : {
+          provide,
+          inject: factory ? [factory] : [],
+          useFactory: (made?: StreambackOptionsFactory) => connect(made!.createStreambackOptions()),
+        };
     const module = dynamicModule(connection, isGlobal, [...extraProviders, ...(useClass ? [useClass] : []), provider]);
     return { ...module, imports };
   }
 }
 
-/** Drains handlers before anything they use is destroyed, and closes the client after everything that may use it. */
-class ConnectionLifecycle implements OnModuleDestroy, OnApplicationShutdown {
+/** Closes the server and the client of a connection. */
+class ConnectionLifecycle implements OnApplicationShutdown {
   constructor(
     private readonly server: StreambackServer,
     private readonly client: StreambackClient,
   ) {}
 
-  onModuleDestroy(): Promise<void> {
-    return this.server.drain();
-  }
-
   async onApplicationShutdown(): Promise<void> {
     await this.server.close();
     await this.client.close();
   }
+}
+
+/** Nest calls the hooks of shutdown module by module, from the smallest distance to the greatest. */
+function setShutdownOrder(modules: ModulesContainer, metatype: Type, distance: number): void {
+  for (const module of modules.values()) if (module.metatype === metatype) module.distance = distance;
 }
 
 function dynamicModule(connection: string, isGlobal: boolean, providers: Provider[]): DynamicModule {

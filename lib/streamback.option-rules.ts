@@ -31,7 +31,8 @@ export const REQUEST_RULES: OptionRules<StreambackRequestOptions> = {
   ...REQUEST_DEFAULT_RULES,
   key: aString,
   headers: (value, path) =>
-    anObject(value, path) ?? (Object.values(value as object).every((text) => typeof text === 'string') ? undefined : 'an object of strings'),
+    anObject(value, path) ??
+    (Object.values(value as object).every((text) => typeof text === 'string') ? undefined : 'an object of strings'),
 };
 
 const DECIDED = 'is decided by this package';
@@ -63,6 +64,9 @@ const REDIS_RULES: OptionRules<StreambackRedisOptions> = {
     maxRetriesPerRequest: `'redis.client.maxRetriesPerRequest' ${DECIDED}`,
     enableOfflineQueue: `'redis.client.enableOfflineQueue' ${DECIDED}`,
     lazyConnect: `'redis.client.lazyConnect' ${DECIDED}`,
+    enableAutoPipelining: `'redis.client.enableAutoPipelining' ${DECIDED}`,
+    commandTimeout: `'redis.client.commandTimeout' ${DECIDED}`,
+    blockingTimeout: `'redis.client.blockingTimeout' ${DECIDED}`,
   }),
 };
 

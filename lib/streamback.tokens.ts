@@ -29,9 +29,9 @@ export function connectionOfTransport(transport: unknown): { readonly name: stri
   return { name, token: getStreambackConnectionToken(name) };
 }
 
-/** Whether a provider's token is one of {@link getStreambackConnectionToken}. Internal. */
-export const isStreambackConnectionToken = (provider: unknown): boolean =>
-  typeof provider === 'symbol' && (Symbol.keyFor(provider) ?? '').startsWith('nestjs-streamback:connection:');
+/** Whether a provider's token is that of a connection, or of a server. Internal. */
+export const isStreambackToken = (what: 'connection' | 'server', provider: unknown): boolean =>
+  typeof provider === 'symbol' && (Symbol.keyFor(provider) ?? '').startsWith(`nestjs-streamback:${what}:`);
 
 /**
  * Injects a connection's `StreambackClient`, which is a Nest `ClientProxy`.

@@ -20,12 +20,16 @@ export const ERROR_CODES = {
   UNKNOWN_SCHEME: { kind: 'config', retryable: false, remedy: 'Use one of the schemes that the error names.' },
   MISSING_PACKAGE: { kind: 'config', retryable: false, remedy: 'Install the package that the error names.' },
   INVALID_PATTERN: { kind: 'config', retryable: false, remedy: 'Give each pattern one @MessagePattern, in a form that the error names.' },
-  UNKNOWN_CONNECTION: { kind: 'config', retryable: false, remedy: 'Register the connection with StreambackModule.forRoot({ connection }).' },
+  UNKNOWN_CONNECTION: {
+    kind: 'config',
+    retryable: false,
+    remedy: 'Register the connection with StreambackModule.forRoot({ connection }).',
+  },
   MISSING_CAPABILITY: { kind: 'config', retryable: false, remedy: 'Choose a stream that has what the error names.' },
   PLAINTEXT_SASL: {
     kind: 'config',
     retryable: false,
-    remedy: "Use kafka+ssl://, or say kafka: { allowPlaintextSasl: true } where the network itself is trusted.",
+    remedy: 'Use kafka+ssl://, or say kafka: { allowPlaintextSasl: true } where the network itself is trusted.',
   },
   UNREACHABLE: { kind: 'connection', retryable: true, remedy: 'Check that the server runs and that its address is right.' },
   UNKNOWN_TOPIC: {
@@ -48,7 +52,11 @@ export const ERROR_CODES = {
   IDLE_TIMEOUT: { kind: 'timeout', retryable: true, remedy: 'Raise idleTimeoutMs, or have the handler answer more often.' },
   READ_TIMEOUT: { kind: 'timeout', retryable: true, remedy: 'Read again: the lane is still open.' },
   GAP: { kind: 'lane', retryable: true, remedy: 'Send the request again; an answer was lost for good.' },
-  INBOX_LOST: { kind: 'lane', retryable: true, remedy: 'Send the request again; Redis lost the answers (emptied, evicted or failed over).' },
+  INBOX_LOST: {
+    kind: 'lane',
+    retryable: true,
+    remedy: 'Send the request again; Redis lost the answers (emptied, evicted or failed over).',
+  },
   FEEDBACK_UNCERTAIN: {
     kind: 'lane',
     retryable: true,
@@ -59,7 +67,11 @@ export const ERROR_CODES = {
     retryable: true,
     remedy: 'Send the request again; the handler began anew after answers had been read.',
   },
-  MALFORMED_FRAME: { kind: 'lane', retryable: false, remedy: 'See what else writes to this feedback stream: the frame is not of the wire format.' },
+  MALFORMED_FRAME: {
+    kind: 'lane',
+    retryable: false,
+    remedy: 'See what else writes to this feedback stream: the frame is not of the wire format.',
+  },
   CANCELLED: { kind: 'abort', retryable: false, remedy: 'Nothing to do: the caller does not wait any more.' },
   SHUTDOWN: { kind: 'abort', retryable: true, remedy: 'Nothing to do: the message will be delivered again.' },
   REVOKED: { kind: 'abort', retryable: true, remedy: 'Nothing to do: the message will be delivered again.' },

@@ -22,7 +22,8 @@ export function answerError(error: unknown, errorValue: (error: unknown) => unkn
   } catch {
     json = undefined;
   }
-  if (json === undefined) return { text: 'Internal server error', details: { value: { status: 'error', message: 'Internal server error' } } };
+  if (json === undefined)
+    return { text: 'Internal server error', details: { value: { status: 'error', message: 'Internal server error' } } };
   const message = isRecord(value) ? value.message : value;
   return { text: typeof message === 'string' ? message : json, details: { value } };
 }

@@ -247,7 +247,9 @@ export class Consumer {
       } catch (cause) {
         if (cause instanceof StreambackError && cause.code === 'TOO_LARGE') {
           // It would never go through, and must not stop the consumer; its bytes stay where they are for as long as the broker keeps them.
-          this.options.logger.error(`Message ${offset} of ${topic}/${partition} is passed over: '${letter.topic}' does not take it: ${cause.message}`);
+          this.options.logger.error(
+            `Message ${offset} of ${topic}/${partition} is passed over: '${letter.topic}' does not take it: ${cause.message}`,
+          );
           return delivery.settle();
         }
         if (attempt === 1) this.options.logger.error(`'${letter.topic}' cannot be written, trying again: ${String(cause)}`);
@@ -279,7 +281,9 @@ function orderKey(listener: Listener, { key, partition }: MainStreamMessage): st
 }
 
 function abortReason(signal: AbortSignal): StreambackAbortError {
-  return signal.reason instanceof StreambackAbortError ? signal.reason : new StreambackAbortError('REVOKED', 'The message belongs to another now');
+  return signal.reason instanceof StreambackAbortError
+    ? signal.reason
+    : new StreambackAbortError('REVOKED', 'The message belongs to another now');
 }
 
 function describe(error: unknown): string {

@@ -22,10 +22,7 @@ export function runFrames(run: RunIdentity): FrameFormat {
 export function listFrames(sourceGroup: string): FrameFormat {
   return {
     response: (valueJson) => pythonFrames.response(valueJson, sourceGroup),
-    end: (lastJson) => [
-      ...(lastJson === undefined ? [] : [pythonFrames.response(lastJson, sourceGroup)]),
-      pythonFrames.end(sourceGroup),
-    ],
+    end: (lastJson) => [...(lastJson === undefined ? [] : [pythonFrames.response(lastJson, sourceGroup)]), pythonFrames.end(sourceGroup)],
     endWithError: (error) => pythonFrames.endWithError(error, sourceGroup),
   };
 }

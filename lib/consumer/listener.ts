@@ -13,6 +13,14 @@ export interface StreambackListenerOptions {
 
 export const DEFAULT_LISTENER_OPTIONS = { concurrency: 100, order: 'key' } as const satisfies Required<StreambackListenerOptions>;
 
+/** Options with what they leave out; `undefined` counts as left out. */
+export function withDefaults(
+  given: StreambackListenerOptions,
+  defaults: Required<StreambackListenerOptions>,
+): Required<StreambackListenerOptions> {
+  return { concurrency: given.concurrency ?? defaults.concurrency, order: given.order ?? defaults.order };
+}
+
 /** A handler bound to a pattern, with its options. */
 export interface Listener {
   readonly pattern: string;

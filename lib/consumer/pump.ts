@@ -34,7 +34,10 @@ async function pour(given: unknown, run: Run): Promise<void> {
 
 /** What a handler gave too late is ended without being asked for anything. */
 function dispose(result: unknown): void {
-  if (isSource(result)) fromSource(result, { room: () => new Promise(() => {}) }).subscribe().unsubscribe();
+  if (isSource(result))
+    fromSource(result, { room: () => new Promise(() => {}) })
+      .subscribe()
+      .unsubscribe();
 }
 
 function write(value: unknown, run: Run): void {

@@ -50,7 +50,10 @@ export class Responder implements FeedbackSource {
     const json = toJson(value, `An answer of '${pattern}'`);
     // A UTF-16 unit is at most three bytes: only what may pass the limit is counted exactly.
     if (json.length * 3 > maxAnswerBytes && Buffer.byteLength(json) > maxAnswerBytes) {
-      throw new StreambackPublishError('TOO_LARGE', `An answer of '${pattern}' has ${Buffer.byteLength(json)} bytes, maxAnswerBytes allows ${maxAnswerBytes}`);
+      throw new StreambackPublishError(
+        'TOO_LARGE',
+        `An answer of '${pattern}' has ${Buffer.byteLength(json)} bytes, maxAnswerBytes allows ${maxAnswerBytes}`,
+      );
     }
     if (this.lastJson !== undefined) this.frames.push(format.response(this.lastJson));
     this.lastJson = json;

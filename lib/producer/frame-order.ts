@@ -5,13 +5,14 @@ import type { Frame } from '../protocol/frame';
 export type FrameVerdict = 'deliver' | 'drop' | StreambackLaneError;
 
 /**
- * Which frames of a lane reach its reader: each once, in order, of one run (F1, F4). A lane that has emitted nothing follows the
- * newest run; a lower rank is dropped, and of two equal ones the first seen stays.
+ * Which frames of a lane reach its reader: each once, in order, of one run of one group (F1, F4). The first group to answer stays. A
+ * lane that has emitted nothing follows the newest run; a lower rank is dropped, and of two equal ones the first seen stays.
  */
 export class FrameOrder {
   private run = -1;
   private attempt = -1;
   private from: string | undefined;
+  private group: string | null = null;
   private nextSeq = 0;
   private emitted = false;
 
@@ -30,6 +31,8 @@ export class FrameOrder {
     if (frame.event === 'unreadable') return malformed('a frame of an unknown kind');
     if (seq === undefined) return frame.id === undefined ? this.deliver(frame) : malformed('a frame without seq');
     if (run === undefined || attempt === undefined || instance === undefined) return malformed('a frame that names no run');
+    // Ranks of two groups cannot be compared.
+    if (this.from !== undefined && frame.sourceGroup !== this.group) return 'drop';
     const rank = run - this.run || attempt - this.attempt;
     if (rank < 0) return 'drop';
     if (rank > 0) {
@@ -37,6 +40,7 @@ export class FrameOrder {
       this.run = run;
       this.attempt = attempt;
       this.from = instance;
+      this.group = frame.sourceGroup;
       this.nextSeq = 0;
     } else if (instance !== this.from) return 'drop';
     if (seq < this.nextSeq) return 'drop';

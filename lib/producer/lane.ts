@@ -1,5 +1,6 @@
 import type { Clock } from '../common/clock';
 import { StreambackTimeoutError } from '../common/errors';
+import { aDuration, checkOptions, type OptionRules } from '../common/option-rules';
 import { Queue } from '../common/queue';
 import type { AnswerObserver, PendingRequest } from './pending-request';
 
@@ -7,6 +8,8 @@ export interface LaneReadOptions {
   /** Longest wait for this answer, in ms; the lane stays open when it passes. @default none: the request's own timeouts hold */
   readonly timeoutMs?: number;
 }
+
+const READ_RULES: OptionRules<LaneReadOptions> = { timeoutMs: aDuration(1) };
 
 interface Waiter<Answer> {
   resolve(answer: Answer | undefined): void;
@@ -51,20 +54,23 @@ export class Lane<Answer = unknown> implements AsyncIterable<Answer> {
 
   /**
    * The next answer; `undefined` is the end, now and ever after.
+   * @throws StreambackConfigError INVALID_OPTION
    * @throws StreambackTimeoutError READ_TIMEOUT when `timeoutMs` has passed; the lane is still open then
    * @throws whatever ended the lane: a StreambackLaneError, or what the handler threw, in Nest's form
    */
-  async read(options: LaneReadOptions = {}): Promise<Answer | undefined> {
+  async read(options?: LaneReadOptions): Promise<Answer | undefined> {
+    if (options) checkOptions<LaneReadOptions>(options, READ_RULES, 'read');
     if (this.buffered.size > 0) return this.buffered.shift();
     if (this.outcome) return settled(this.outcome);
     return new Promise<Answer | undefined>((resolve, reject) => {
       const waiter: Waiter<Answer> = { resolve, reject };
       this.waiters.push(waiter);
-      if (options.timeoutMs === undefined) return;
+      const timeoutMs = options?.timeoutMs;
+      if (timeoutMs === undefined) return;
       const timer = this.clock.setTimeout(() => {
         this.waiters.splice(this.waiters.indexOf(waiter), 1);
-        reject(new StreambackTimeoutError('READ_TIMEOUT', `No answer within ${options.timeoutMs} ms`, { waitingFor: 'next-answer' }));
-      }, options.timeoutMs);
+        reject(new StreambackTimeoutError('READ_TIMEOUT', `No answer within ${timeoutMs} ms`, { waitingFor: 'next-answer' }));
+      }, timeoutMs);
       waiter.resolve = (answer) => (this.clock.clearTimeout(timer), resolve(answer));
       waiter.reject = (error) => (this.clock.clearTimeout(timer), reject(error));
     });

@@ -97,8 +97,16 @@ export class PendingRequest implements Expiring {
     const details = { waitingFor };
     this.fail(
       deadlinePassed
-        ? new StreambackTimeoutError('DEADLINE_EXCEEDED', `'${this.pattern}' ran out of time waiting for ${TIMEOUT_TEXT[waitingFor]}`, details)
-        : new StreambackTimeoutError('IDLE_TIMEOUT', `'${this.pattern}' waited ${this.idleTimeoutMs} ms for ${TIMEOUT_TEXT[waitingFor]}`, details),
+        ? new StreambackTimeoutError(
+            'DEADLINE_EXCEEDED',
+            `'${this.pattern}' ran out of time waiting for ${TIMEOUT_TEXT[waitingFor]}`,
+            details,
+          )
+        : new StreambackTimeoutError(
+            'IDLE_TIMEOUT',
+            `'${this.pattern}' waited ${this.idleTimeoutMs} ms for ${TIMEOUT_TEXT[waitingFor]}`,
+            details,
+          ),
     );
   }
 

@@ -161,9 +161,15 @@ export class Producer implements PendingRequestOwner {
       ...(request && request.deadline !== Infinity && { deadline: request.deadline, timeoutMs: request.deadline - this.now() }),
     });
     const headers = encodeHeaders(options.headers);
-    const bytes = value.length + (key === null ? 0 : Buffer.byteLength(key)) + headers.reduce((sum, [name, text]) => sum + name.length + text.length, 0);
+    const bytes =
+      value.length +
+      (key === null ? 0 : Buffer.byteLength(key)) +
+      headers.reduce((sum, [name, text]) => sum + name.length + text.length, 0);
     if (bytes > this.options.maxMessageBytes) {
-      throw new StreambackPublishError('TOO_LARGE', `The message for '${pattern}' has ${bytes} bytes, maxMessageBytes allows ${this.options.maxMessageBytes}`);
+      throw new StreambackPublishError(
+        'TOO_LARGE',
+        `The message for '${pattern}' has ${bytes} bytes, maxMessageBytes allows ${this.options.maxMessageBytes}`,
+      );
     }
     await this.main.publish({ topic, key, value, headers });
   }

@@ -59,7 +59,9 @@ export class FrameEncoder {
 
   /** The end; with `valueJson`, the last answer rides on it. */
   end(valueJson?: string): Buffer {
-    return this.frame(valueJson === undefined ? '{"event":"response_end","error":null' : `{"event":"response_end","value":${valueJson},"error":null`);
+    return this.frame(
+      valueJson === undefined ? '{"event":"response_end","error":null' : `{"event":"response_end","value":${valueJson},"error":null`,
+    );
   }
 
   endWithError(error: string, detailsJson: string): Buffer {
@@ -79,8 +81,7 @@ export class FrameEncoder {
 export const pythonFrames = {
   response: (valueJson: string, sourceGroup: string): Buffer =>
     Buffer.from(`{"value":${valueJson},"event":"response","source_group":${JSON.stringify(sourceGroup)}}`),
-  end: (sourceGroup: string): Buffer =>
-    Buffer.from(`{"event":"response_end","error":null,"source_group":${JSON.stringify(sourceGroup)}}`),
+  end: (sourceGroup: string): Buffer => Buffer.from(`{"event":"response_end","error":null,"source_group":${JSON.stringify(sourceGroup)}}`),
   endWithError: (error: string, sourceGroup: string): Buffer =>
     Buffer.from(`{"event":"response_end_with_error","error":${JSON.stringify(error)},"source_group":${JSON.stringify(sourceGroup)}}`),
 };
@@ -91,7 +92,8 @@ export const pythonFrames = {
  */
 export function decodeFrame(bytes: Buffer): Frame {
   const frame = parseJson(bytes);
-  if (!isRecord(frame) || (!FRAME_EVENTS.has(frame.event) && !isId(frame.id))) throw new StreambackMessageError('MALFORMED_MESSAGE', 'not a frame');
+  if (!isRecord(frame) || (!FRAME_EVENTS.has(frame.event) && !isId(frame.id)))
+    throw new StreambackMessageError('MALFORMED_MESSAGE', 'not a frame');
   const { value, error, details, source_group: sourceGroup, id, seq, run, attempt, instance } = frame;
   return {
     event: FRAME_EVENTS.has(frame.event) ? (frame.event as FrameEvent) : 'unreadable',

@@ -21,10 +21,14 @@ export function topicOf(pattern: string, prefix = ''): string {
   if (pattern.endsWith(DEAD_LETTER_SUFFIX)) {
     throw new StreambackConfigError('INVALID_PATTERN', `The pattern '${pattern}' ends in '.dlt', which is kept for dead letters`);
   }
-  if (/\p{Surrogate}/u.test(pattern)) throw new StreambackConfigError('INVALID_PATTERN', `The pattern '${pattern}' is not well-formed Unicode`);
+  if (/\p{Surrogate}/u.test(pattern))
+    throw new StreambackConfigError('INVALID_PATTERN', `The pattern '${pattern}' is not well-formed Unicode`);
   const isPrefixed = prefix !== '' && pattern.startsWith(`${prefix}.`);
   if (pattern.startsWith(ESCAPED_PREFIX, isPrefixed ? prefix.length + 1 : 0)) {
-    throw new StreambackConfigError('INVALID_PATTERN', `The pattern '${pattern}' starts with '${ESCAPED_PREFIX}', which is kept for escaped patterns`);
+    throw new StreambackConfigError(
+      'INVALID_PATTERN',
+      `The pattern '${pattern}' starts with '${ESCAPED_PREFIX}', which is kept for escaped patterns`,
+    );
   }
   const head = prefix === '' || isPrefixed ? '' : `${prefix}.`;
   const plain = head + pattern;

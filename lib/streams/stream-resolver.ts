@@ -16,7 +16,6 @@ export interface StreamSettings {
   readonly kafka: StreambackKafkaOptions;
   readonly redis: StreambackRedisOptions;
   readonly publishTimeoutMs: number;
-  readonly maxMessageBytes: number;
   /** How the process is called in the broker's logs. */
   readonly clientId: string;
   readonly logger: StreambackLogger;
@@ -24,8 +23,8 @@ export interface StreamSettings {
 
 type Factory<Stream> = (url: StreamUrl, settings: StreamSettings) => Stream;
 
-const kafka: Factory<MainStream> = (url, { kafka: options, publishTimeoutMs, maxMessageBytes, clientId, logger }) =>
-  new KafkaMainStream({ url, options, publishTimeoutMs, maxMessageBytes, clientId, logger });
+const kafka: Factory<MainStream> = (url, { kafka: options, publishTimeoutMs, clientId, logger }) =>
+  new KafkaMainStream({ url, options, publishTimeoutMs, clientId, logger });
 const redis: Factory<FeedbackStream> = (url, { redis: options, logger }) => new RedisFeedbackStream({ url, options, logger });
 const memoryName = ({ hosts, path }: StreamUrl): string => [...hosts.map(({ host }) => host), path].join('/');
 

@@ -47,7 +47,7 @@ function invalid(text: string, why: string, remedy?: string): StreambackConfigEr
 export function parseStreamsUrl(text: string): StreamsUrl {
   const trimmed = text.trim();
   // A single memory:// names both streams; any other lone URL would leave it open where the answers go.
-  if (/^memory:\/\//.test(trimmed) && !trimmed.includes('&')) return { main: trimmed, feedback: trimmed };
+  if (trimmed.startsWith('memory://') && !trimmed.includes('&')) return { main: trimmed, feedback: trimmed };
   const found: { -readonly [Key in keyof StreamsUrl]?: string } = {};
   for (const part of trimmed.split('&')) {
     const separator = part.indexOf('=');
@@ -56,8 +56,11 @@ export function parseStreamsUrl(text: string): StreamsUrl {
     if (!field) {
       // It may be a piece of a password that holds a '&': only what the redacted text shows is shown.
       const known = redact(text).split('&').includes(part);
-      throw invalid(text, known ? `streams has the unknown part ${JSON.stringify(redact(name))}` : 'streams has an unknown part',
-        "Write it as 'main=kafka://host:9092&feedback=redis://host:6379'; further parts are topics_prefix and group; a '&' in a password is %26.");
+      throw invalid(
+        text,
+        known ? `streams has the unknown part ${JSON.stringify(redact(name))}` : 'streams has an unknown part',
+        "Write it as 'main=kafka://host:9092&feedback=redis://host:6379'; further parts are topics_prefix and group; a '&' in a password is %26.",
+      );
     }
     const value = part.slice(separator + 1);
     if (value === '') throw invalid(text, `streams has an empty '${name}'`);

@@ -1,5 +1,5 @@
 import { checkOptions, invalidOption } from '../common/option-rules';
-import { DEFAULT_LISTENER_OPTIONS, type StreambackListenerOptions } from '../consumer/listener';
+import { DEFAULT_LISTENER_OPTIONS, type StreambackListenerOptions, withDefaults } from '../consumer/listener';
 import type { StreambackRequestOptions } from '../producer/request-options';
 import { CONNECTION_RULES } from '../streamback.option-rules';
 import type { StreambackOptions, StreambackStreams } from '../streamback.options';
@@ -45,7 +45,7 @@ export function connectionOptions(given: StreambackOptions): ConnectionOptions {
     streams,
     streamsByDefault: byDefault,
     topicsPrefix: topicsPrefix ?? given.topicsPrefix ?? '',
-    listeners: { ...DEFAULT_LISTENER_OPTIONS, ...given.defaultListenerOptions },
+    listeners: withDefaults(given.defaultListenerOptions ?? {}, DEFAULT_LISTENER_OPTIONS),
     requests: given.defaultRequestOptions ?? {},
     kafka: given.kafka ?? {},
     redis: given.redis ?? {},
@@ -81,11 +81,17 @@ function resolveStreams(streams: StreambackOptions['streams']): ResolvedStreams 
     const { main, feedback, topicsPrefix, group } = parseStreamsUrl(streams);
     return { streams: { main, feedback }, topicsPrefix, group, byDefault: false };
   }
-  if (typeof streams !== 'object' || streams === null || !isStream(streams.main) || !(streams.feedback === undefined || isStream(streams.feedback))) {
+  if (
+    typeof streams !== 'object' ||
+    streams === null ||
+    !isStream(streams.main) ||
+    !(streams.feedback === undefined || isStream(streams.feedback))
+  ) {
     throw invalidOption('streams', "'streams' must be a string, or { main, feedback? } of URLs or stream instances");
   }
   for (const name of Object.keys(streams)) {
-    if (name !== 'main' && name !== 'feedback') throw invalidOption(`streams.${name}`, `There is no option 'streams.${name}'`, "Known are 'main' and 'feedback'.");
+    if (name !== 'main' && name !== 'feedback')
+      throw invalidOption(`streams.${name}`, `There is no option 'streams.${name}'`, "Known are 'main' and 'feedback'.");
   }
   return { streams, byDefault: false };
 }

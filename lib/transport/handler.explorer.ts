@@ -4,7 +4,7 @@ import { tap } from 'rxjs/operators';
 import { StreambackConfigError } from '../common/errors';
 import { fromSource, isSource } from '../consumer/answers';
 import { currentCall, type CallContext } from '../context/call-context';
-import { connectionOfTransport, isStreambackConnectionToken } from '../streamback.tokens';
+import { connectionOfTransport, isStreambackToken } from '../streamback.tokens';
 
 // Nest's own metadata keys, which its packages do not export.
 const HANDLER_TYPE_METADATA = 'microservices:handler_type';
@@ -27,7 +27,9 @@ type Method = (this: unknown, ...args: unknown[]) => unknown;
  */
 export function prepareHandlers(modules: ModulesContainer): void {
   const moduleRefs = [...modules.values()];
-  const connections = new Set(moduleRefs.flatMap((module) => [...module.providers.keys()].filter(isStreambackConnectionToken)));
+  const connections = new Set(
+    moduleRefs.flatMap((module) => [...module.providers.keys()].filter((token) => isStreambackToken('connection', token))),
+  );
   for (const module of moduleRefs) {
     for (const { metatype } of module.controllers.values()) {
       if (typeof metatype === 'function') for (const method of patternMethods(metatype.prototype as object)) prepare(method, connections);
@@ -45,7 +47,8 @@ function* patternMethods(prototype: object): Generator<PatternMethod> {
   for (let owner: object | null = prototype; owner && owner !== Object.prototype; owner = Object.getPrototypeOf(owner) as object | null) {
     for (const name of Object.getOwnPropertyNames(owner)) {
       const method: unknown = Object.getOwnPropertyDescriptor(owner, name)?.value;
-      if (typeof method === 'function' && Reflect.hasMetadata(HANDLER_TYPE_METADATA, method)) yield { owner, name, method: method as Method };
+      if (typeof method === 'function' && Reflect.hasMetadata(HANDLER_TYPE_METADATA, method))
+        yield { owner, name, method: method as Method };
     }
   }
 }
@@ -54,7 +57,10 @@ function prepare({ owner, name, method }: PatternMethod, connections: ReadonlySe
   const transport: unknown = Reflect.getMetadata(TRANSPORT_METADATA, method);
   const connection = connectionOfTransport(transport);
   if (connection !== undefined && !connections.has(connection.token)) {
-    throw new StreambackConfigError('UNKNOWN_CONNECTION', `The handler '${name}' belongs to the connection '${connection.name}', which no module registers`);
+    throw new StreambackConfigError(
+      'UNKNOWN_CONNECTION',
+      `The handler '${name}' belongs to the connection '${connection.name}', which no module registers`,
+    );
   }
   if (wrapped.has(method)) return;
   const answering: Method = function (...args) {

@@ -1,4 +1,4 @@
-import { checkOptions } from '../common/option-rules';
+import { checkOptions, invalidOption } from '../common/option-rules';
 import type { StreambackListenerOptions } from '../consumer/listener';
 import { LISTENER_RULES } from '../streamback.option-rules';
 
@@ -9,15 +9,24 @@ import { LISTENER_RULES } from '../streamback.option-rules';
 export const listener = (options: StreambackListenerOptions): StreambackListenerOptions & Record<string, any> => options;
 
 /**
- * The options that stand in a handler's extras.
- * @throws StreambackConfigError INVALID_OPTION, for a misspelt one too
+ * The options of a pattern, of what its handlers say together.
+ * @param said what the handlers before this one said; this one's is added
+ * @throws StreambackConfigError INVALID_OPTION, for a misspelt one too, and where two handlers of one pattern contradict each other
  */
-export function listenerOptions(
-  pattern: string,
-  extras: object,
-  defaults: Required<StreambackListenerOptions>,
-): Required<StreambackListenerOptions> {
-  checkOptions<StreambackListenerOptions>(extras, LISTENER_RULES, `listener '${pattern}'`);
-  const { concurrency = defaults.concurrency, order = defaults.order } = extras as StreambackListenerOptions;
-  return { concurrency, order };
+export function addListenerOptions(pattern: string, said: StreambackListenerOptions, extras: object): StreambackListenerOptions {
+  const where = `listener '${pattern}'`;
+  checkOptions<StreambackListenerOptions>(extras, LISTENER_RULES, where);
+  const together: Record<string, unknown> = { ...said };
+  for (const [name, value] of Object.entries(extras)) {
+    if (value === undefined) continue;
+    if (name in together && together[name] !== value) {
+      throw invalidOption(
+        `${where}.${name}`,
+        `Two handlers of '${pattern}' say '${name}' differently: ${String(together[name])} and ${String(value)}`,
+        'They share one topic and so their options: say it in one of them.',
+      );
+    }
+    together[name] = value;
+  }
+  return together;
 }

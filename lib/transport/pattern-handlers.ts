@@ -3,23 +3,39 @@ import { defer, EMPTY, from, isObservable, of, throwError, type Observable } fro
 import { catchError, concatWith, ignoreElements, mergeMap } from 'rxjs/operators';
 import { StreambackConfigError } from '../common/errors';
 import { fromSource, isSource } from '../consumer/answers';
+import type { StreambackListenerOptions } from '../consumer/listener';
 import type { Run } from '../consumer/run';
+import { addListenerOptions } from './listener';
 import type { StreambackContext } from './streamback.context';
 
 /** All handlers of one pattern: one that answers, and any number that only take events. */
 export class PatternHandlers {
+  /** What the handlers say of their options, together. */
+  options: StreambackListenerOptions = {};
   private message?: MessageHandler;
   private readonly events: MessageHandler[] = [];
 
-  constructor(readonly pattern: string) {}
+  /** @param topic the full topic name */
+  constructor(
+    readonly pattern: string,
+    readonly topic: string,
+  ) {}
 
-  /** @throws StreambackConfigError INVALID_PATTERN for a second handler that answers, which Nest would put silently in the first one's place */
-  add(handler: MessageHandler, isEvent: boolean): void {
+  /**
+   * @throws StreambackConfigError INVALID_PATTERN for a second handler that answers, which Nest would put silently in the first one's
+   * place; INVALID_OPTION
+   */
+  add(handler: MessageHandler, isEvent: boolean, extras: object): void {
+    this.options = addListenerOptions(this.pattern, this.options, extras);
     if (isEvent) this.events.push(handler);
     else if (this.message) {
-      throw new StreambackConfigError('INVALID_PATTERN', `The pattern '${this.pattern}' has two @MessagePattern handlers: which one is to answer?`, {
-        remedy: 'Keep one, or make the other an @EventPattern.',
-      });
+      throw new StreambackConfigError(
+        'INVALID_PATTERN',
+        `The pattern '${this.pattern}' has two @MessagePattern handlers: which one is to answer?`,
+        {
+          remedy: 'Keep one, or make the other an @EventPattern.',
+        },
+      );
     } else this.message = handler;
   }
 

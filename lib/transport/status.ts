@@ -5,5 +5,7 @@ import type { StreambackConnection } from './connection';
 
 /** A connection's status as Nest's servers and clients show theirs. */
 export function statusOf(connection: StreambackConnection): Observable<StreamStatus> {
-  return new Observable<StreamStatus>((subscriber) => connection.onStatus((status) => subscriber.next(status))).pipe(distinctUntilChanged());
+  return new Observable<StreamStatus>((subscriber) => connection.onStatus((status) => subscriber.next(status))).pipe(
+    distinctUntilChanged(),
+  );
 }

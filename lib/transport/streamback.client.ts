@@ -1,5 +1,6 @@
 import { ClientProxy, type ReadPacket } from '@nestjs/microservices';
 import { AsyncSubject, Observable } from 'rxjs';
+import { StreambackConfigError } from '../common/errors';
 import type { Lane } from '../producer/lane';
 import type { StreambackRequestOptions } from '../producer/request-options';
 import type { StreambackOptions } from '../streamback.options';
@@ -92,6 +93,7 @@ export class StreambackClient extends ClientProxy<never> {
   /**
    * Sends a request whose answers are pulled: `await lane.read()`, or `for await (const answer of lane)`.
    * @param pattern as given to `@MessagePattern`
+   * @throws StreambackConfigError INVALID_PATTERN; all else comes with the first read
    */
   open<Answer = any, Data = any>(pattern: any, data: Data | StreambackRecord<Data>): Lane<Answer> {
     const packet = this.packet(pattern, data);
@@ -109,6 +111,7 @@ export class StreambackClient extends ClientProxy<never> {
   }
 
   private packet(pattern: unknown, given: unknown): { route: string; data: unknown; options: StreambackRequestOptions } {
+    if (isNil(pattern)) throw new StreambackConfigError('INVALID_PATTERN', 'A pattern must be a string or an object');
     const route = this.normalizePattern(pattern as string);
     const { data, options } = given instanceof StreambackRecord ? given : { data: given, options: NO_OPTIONS };
     if (!this.onDispatchHook) return { route, data, options };

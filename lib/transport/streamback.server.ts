@@ -1,7 +1,7 @@
 import { Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices';
 import type { Observable } from 'rxjs';
 import type { Consumer } from '../consumer/consumer';
-import type { Listener } from '../consumer/listener';
+import { withDefaults, type Listener } from '../consumer/listener';
 import type { Run } from '../consumer/run';
 import { topicOf } from '../protocol/topic-name';
 import type { StreambackOptions } from '../streamback.options';
@@ -9,7 +9,6 @@ import { DEFAULT_CONNECTION, getStreambackTransportId } from '../streamback.toke
 import type { StreamStatus } from '../streams/main-stream';
 import { StreambackConnection } from './connection';
 import { WITHOUT_TRANSPORT } from './handler.explorer';
-import { listenerOptions } from './listener';
 import { PatternHandlers } from './pattern-handlers';
 import { statusOf } from './status';
 import { StreambackContext } from './streamback.context';
@@ -20,7 +19,8 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
   /** Nest 12: failures of event handlers are reported here, not by Nest. */
   override readonly propagatesEventHandlerErrors = true;
   private readonly connection: StreambackConnection;
-  private readonly patterns = new Map<string, { handlers: PatternHandlers; listener: Listener }>();
+  private readonly isOfModule: boolean;
+  private readonly patterns = new Map<string, PatternHandlers>();
   private consumer?: Consumer;
   private closing?: Promise<void>;
 
@@ -30,6 +30,7 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
    */
   constructor(options: StreambackOptions | StreambackConnection) {
     super();
+    this.isOfModule = options instanceof StreambackConnection;
     this.connection = options instanceof StreambackConnection ? options : new StreambackConnection(options);
     this.connection.retain();
     this.transportId = getStreambackTransportId(this.connection.options.connection);
@@ -45,20 +46,15 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
    * @throws StreambackConfigError INVALID_PATTERN, INVALID_OPTION
    */
   override addHandler(pattern: any, callback: MessageHandler, isEventHandler = false, extras: Record<string | symbol, any> = {}): void {
-    const { connection, topicsPrefix, listeners } = this.connection.options;
-    // Nest gives a handler that names no transport to every server.
-    if (connection !== DEFAULT_CONNECTION && extras[WITHOUT_TRANSPORT] === true) return;
+    const { connection, topicsPrefix } = this.connection.options;
+    // Nest gives a handler that names no transport to every server; the module has marked it as the default connection's.
+    if (this.isOfModule && connection !== DEFAULT_CONNECTION && extras[WITHOUT_TRANSPORT] === true) return;
     const route = this.normalizePattern(pattern);
-    const options = listenerOptions(route, extras, listeners);
     const known = this.patterns.get(route);
-    if (known) {
-      known.handlers.add(callback, isEventHandler);
-      return;
-    }
-    const handlers = new PatternHandlers(route);
-    handlers.add(callback, isEventHandler);
-    const listener: Listener = { pattern: route, topic: topicOf(route, topicsPrefix), options, handle: (run) => this.handle(handlers, run) };
-    this.patterns.set(route, { handlers, listener });
+    const handlers = known ?? new PatternHandlers(route, topicOf(route, topicsPrefix));
+    handlers.add(callback, isEventHandler, extras);
+    if (known) return;
+    this.patterns.set(route, handlers);
     super.addHandler(pattern, callback, isEventHandler, extras);
   }
 
@@ -93,7 +89,11 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
   on(): void {}
 
   private async start(): Promise<void> {
-    const listeners = [...this.patterns.values()].map(({ listener }) => listener);
+    const { listeners: defaults } = this.connection.options;
+    const listeners = [...this.patterns.values()].map((handlers): Listener => {
+      const { pattern, topic, options } = handlers;
+      return { pattern, topic, options: withDefaults(options, defaults), handle: (run) => this.handle(handlers, run) };
+    });
     if (listeners.length === 0) return;
     this.consumer = this.connection.consumer(listeners);
     await this.consumer.start();

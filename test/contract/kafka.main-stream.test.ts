@@ -12,7 +12,6 @@ describeWith(['kafka'], 'contract', ({ kafkaUrl }) => {
       url: parseStreamUrl(kafkaUrl),
       options: { partitions: 3, commitIntervalMs: 200 },
       publishTimeoutMs: 20_000,
-      maxMessageBytes: 1_000_000,
       logger: SILENT_LOGGER,
     });
   testMainStream({

@@ -1,4 +1,12 @@
-import { Controller, Injectable, Module, type DynamicModule, type OnModuleDestroy, type Type } from '@nestjs/common';
+import {
+  Controller,
+  Injectable,
+  Module,
+  type DynamicModule,
+  type OnApplicationShutdown,
+  type OnModuleDestroy,
+  type Type,
+} from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ClientProxy, ClientsModule, EventPattern, MessagePattern } from '@nestjs/microservices';
 import { Test } from '@nestjs/testing';
@@ -162,9 +170,14 @@ describe('StreambackModule', () => {
   it('drains handlers before anything they use is destroyed, and closes the client after', async () => {
     const order: string[] = [];
     @Injectable()
-    class Database implements OnModuleDestroy {
+    class Database implements OnModuleDestroy, OnApplicationShutdown {
+      constructor(@InjectStreamback() private readonly client: ClientProxy) {}
       onModuleDestroy(): void {
         order.push('database closed');
+      }
+      async onApplicationShutdown(): Promise<void> {
+        await lastValueFrom(this.client.emit('database.closed', {}));
+        order.push('last event sent');
       }
     }
     let begun: () => void = () => {};
@@ -185,7 +198,7 @@ describe('StreambackModule', () => {
     @Module({ providers: [Database], exports: [Database] })
     class DatabaseModule {}
     const options = fresh();
-    @Module({ imports: [DatabaseModule, StreambackModule.forRoot(options)], controllers: [Working] })
+    @Module({ imports: [DatabaseModule, StreambackModule.forRoot({ ...options, isGlobal: true })], controllers: [Working] })
     class AppModule {}
     const app = await NestFactory.create(AppModule, { logger: false });
     app.connectMicroservice({ strategy: app.get(StreambackServer) });
@@ -198,7 +211,7 @@ describe('StreambackModule', () => {
     expect(await answer).toBe('done');
     await closed;
     await caller.close();
-    expect(order).toEqual(['handler finished', 'database closed']);
+    expect(order).toEqual(['handler finished', 'database closed', 'last event sent']);
   });
 });
 
@@ -218,6 +231,18 @@ describe('without the module', () => {
     expect(await lastValueFrom(client.send('greet', 'you').pipe(toArray()))).toEqual(['hello you', 'bye you']);
     await app.close();
     await expect(firstValueFrom(client.send('greet', 'you'))).rejects.toMatchObject({ code: 'CLOSED' });
+  });
+
+  it('a handler that a module has seen still belongs to servers of any name', async () => {
+    expect(await greetings([StreambackModule.forRoot(fresh())])).toEqual(['hello you', 'bye you']);
+    const options = { ...fresh(), connection: 'other' };
+    @Module({ controllers: [Greeter] })
+    class AppModule {}
+    const server = new StreambackServer(options);
+    const app = await NestFactory.createMicroservice(AppModule, { logger: false, strategy: server });
+    await app.listen();
+    expect([...server.getHandlers().keys()]).toEqual(['greet']);
+    await app.close();
   });
 
   it('connect() is cached, status tells, close() is idempotent', async () => {
@@ -275,6 +300,24 @@ describe('at start', () => {
     await expect(start(Wrong)).rejects.toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('at least 1, not 0') });
   });
 
+  it('two handlers of one pattern that contradict each other are refused', async () => {
+    @Controller()
+    class Contradicting {
+      @EventPattern<string>('both', listener({ order: 'key' }))
+      one(): void {}
+      @EventPattern<string>('both', listener({ order: 'none', concurrency: 2 }))
+      two(): void {}
+    }
+    await expect(start(Contradicting)).rejects.toMatchObject({ code: 'INVALID_OPTION', option: "listener 'both'.order" });
+  });
+
+  it('an option that is undefined counts as left out', async () => {
+    expect(await greetings([StreambackModule.forRoot({ ...fresh(), defaultListenerOptions: { concurrency: undefined } })])).toEqual([
+      'hello you',
+      'bye you',
+    ]);
+  });
+
   it('a reserved pattern is refused', async () => {
     @Controller()
     class Reserved {
@@ -310,6 +353,11 @@ describe('at start', () => {
       'static membership',
       { group: 'g', kafka: { consumer: { groupInstanceId: 'a' } } },
       { code: 'INVALID_OPTION', option: 'kafka.consumer.groupInstanceId' },
+    ],
+    [
+      'what the package decides',
+      { group: 'g', redis: { client: { commandTimeout: 1 } } },
+      { code: 'INVALID_OPTION', option: 'redis.client.commandTimeout' },
     ],
     ['a key prefix', { group: 'g', redis: { client: { keyPrefix: 'a' } } }, { code: 'INVALID_OPTION', option: 'redis.client.keyPrefix' }],
     ['a wrong streams string', { group: 'g', streams: 'kafka://localhost' }, { code: 'INVALID_STREAMS_URL' }],

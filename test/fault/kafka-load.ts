@@ -15,7 +15,7 @@ export function deferred<Value>(): { promise: Promise<Value>; resolve: (value: V
 }
 
 export function openStream(url: string, options: StreambackKafkaOptions = {}, publishTimeoutMs = 60_000): KafkaMainStream {
-  return new KafkaMainStream({ url: parseStreamUrl(url), options, publishTimeoutMs, maxMessageBytes: 1_000_000, logger: SILENT_LOGGER });
+  return new KafkaMainStream({ url: parseStreamUrl(url), options, publishTimeoutMs, logger: SILENT_LOGGER });
 }
 
 /** Counts by the id in each payload what was lost, handled twice, and handled out of the order of its key, over all members. */

@@ -3,11 +3,12 @@ import { backoffDelayMs } from '../../common/backoff';
 import { StreambackConnectionError } from '../../common/errors';
 import type { StreambackLogger } from '../../common/logger';
 import type { StreamStatus } from '../main-stream';
-import { describeFailure, toConnectionError } from './kafka.errors';
+import { describeFailure, isPassing, toConnectionError } from './kafka.errors';
 import type { GroupMembership } from './kafka.membership';
 import type { StreambackKafkaOptions } from './kafka.options';
 import type { KafkaTopics } from './kafka.topics';
 
+const LOUD_AT_ATTEMPT = 4;
 const BACKOFF = { delayMs: 200, factor: 2, maxDelayMs: 2_000, jitter: 0.2 };
 /** Tries within kafkajs before it gives up and is built anew: a few seconds' worth. */
 const RETRY = { retries: 8, initialRetryTime: 100, maxRetryTime: 1_000 };
@@ -56,6 +57,8 @@ export class KafkaConsumer {
   private loop: Promise<void> | undefined;
   private wake: (() => void) | undefined;
   private attempt = 0;
+  /** The outage has been logged: loud once, quiet after. */
+  private said = false;
   private joinedOnce = false;
 
   constructor(private readonly settings: KafkaConsumerOptions) {}
@@ -104,8 +107,13 @@ export class KafkaConsumer {
         failed(failure);
         return;
       }
-      if (this.attempt++ === 0) logger.error(`${failure.message}; trying again until it works`);
-      else logger.debug(failure.message);
+      this.attempt += 1;
+      // A coordinator that is starting or moving says so for a moment: worth a line only when it goes on.
+      if (this.said || (isPassing(error) && this.attempt < LOUD_AT_ATTEMPT)) logger.debug(failure.message);
+      else {
+        this.said = true;
+        logger.error(`${failure.message}; trying again until it works`);
+      }
       onStatus('reconnecting');
       await this.pause(backoffDelayMs(this.attempt, BACKOFF));
     }
@@ -125,7 +133,8 @@ export class KafkaConsumer {
     });
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       if (this.closed || this.consumer !== consumer) return;
-      if (this.attempt > 0) logger.log(`Consuming as group '${group}' goes on`);
+      if (this.said) logger.log(`Consuming as group '${group}' goes on`);
+      this.said = false;
       this.attempt = 0;
       this.joinedOnce = true;
       this.settings.onStatus('connected');

@@ -1,6 +1,4 @@
 import type { KafkaMessage } from 'kafkajs';
-import { setMaxListeners } from 'node:events';
-import type { StreambackAbortError } from '../../common/errors';
 import type { MainStreamDelivery, MainStreamMessage, MessageHeader } from '../main-stream';
 import type { Tracked } from './kafka.offset-tracker';
 
@@ -14,24 +12,14 @@ export interface DeliveryOwner {
 export class KafkaDelivery implements MainStreamDelivery, Tracked {
   settled = false;
   private ended = false;
-  private reason: StreambackAbortError | undefined;
-  private controller: AbortController | undefined;
 
+  /** @param revoked one signal for all deliveries of the partition: a signal each would cost more than a small handler */
   constructor(
     readonly message: MainStreamMessage,
     readonly offset: number,
+    readonly revoked: AbortSignal,
     private readonly owner: DeliveryOwner,
   ) {}
-
-  /** Made when first asked for: most are never looked at. */
-  get revoked(): AbortSignal {
-    if (!this.controller) {
-      this.controller = new AbortController();
-      setMaxListeners(0, this.controller.signal);
-      if (this.reason) this.controller.abort(this.reason);
-    }
-    return this.controller.signal;
-  }
 
   settle(): void {
     if (this.ended) return;
@@ -45,11 +33,9 @@ export class KafkaDelivery implements MainStreamDelivery, Tracked {
     this.owner.onRelease(this);
   }
 
-  /** The message is not ours any more: what comes of it later does not count. */
-  revoke(reason: StreambackAbortError): void {
+  /** The message is not ours any more: what comes of it from now on does not count. */
+  end(): void {
     this.ended = true;
-    this.reason = reason;
-    this.controller?.abort(reason);
   }
 }
 

@@ -24,6 +24,13 @@ const REFUSED_TYPES = new Set([
   'UNSUPPORTED_COMPRESSION_TYPE',
 ]);
 
+const PASSING_TYPES = new Set([
+  'GROUP_LOAD_IN_PROGRESS',
+  'GROUP_COORDINATOR_NOT_AVAILABLE',
+  'NOT_COORDINATOR_FOR_GROUP',
+  'LEADER_NOT_AVAILABLE',
+]);
+
 /** The error that began it: kafkajs wraps it once for each retrier that gave up. */
 export function rootCause(error: unknown): KafkaErrorLike {
   let current = (error ?? {}) as KafkaErrorLike;
@@ -45,6 +52,9 @@ export function classifyFailure(error: unknown): KafkaFailure {
   if (REFUSED_TYPES.has(type)) return 'refused';
   return 'transient';
 }
+
+/** Whether it is usual for a moment, as when a broker starts. */
+export const isPassing = (error: unknown): boolean => PASSING_TYPES.has(rootCause(error).type ?? '');
 
 /** One line about a failure, without secrets. */
 export function describeFailure(error: unknown): string {

@@ -22,8 +22,6 @@ export interface KafkaMainStreamOptions {
   readonly options: StreambackKafkaOptions;
   /** How long the broker's acknowledgement is waited for, tries included, in ms. */
   readonly publishTimeoutMs: number;
-  /** Largest message, encoded, in bytes. Checked by the caller; beyond it, the broker's own limit holds. */
-  readonly maxMessageBytes: number;
   readonly logger: StreambackLogger;
   /** @default 'nestjs-streamback' */
   readonly clientId?: string;

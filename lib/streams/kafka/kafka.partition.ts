@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { KafkaMessage } from 'kafkajs';
 import type { StreambackAbortError } from '../../common/errors';
 import { KafkaDelivery, toMainStreamMessage, type DeliveryOwner } from './kafka.delivery';
@@ -31,6 +32,7 @@ export class KafkaPartition implements DeliveryOwner {
   threshold = 0;
   /** The last jump of the broker that was not believed. */
   private doubted = -1;
+  private revocation = newRevocation();
   private tracker = new OffsetTracker<KafkaDelivery>(-1);
   private queue: KafkaMessage[] = [];
   private head = 0;
@@ -72,6 +74,7 @@ export class KafkaPartition implements DeliveryOwner {
     this.position = offset;
     this.committed = committed;
     this.aborted = false;
+    this.revocation = newRevocation();
     this.tracker = new OffsetTracker(offset);
     this.released.length = 0;
     this.queue = [];
@@ -108,7 +111,12 @@ export class KafkaPartition implements DeliveryOwner {
   next(rank: number): KafkaDelivery {
     const message = this.queue[this.head]!;
     this.queue[this.head++] = undefined as unknown as KafkaMessage;
-    const delivery = new KafkaDelivery(toMainStreamMessage(this.topic, this.partition, message, rank), Number(message.offset), this);
+    const delivery = new KafkaDelivery(
+      toMainStreamMessage(this.topic, this.partition, message, rank),
+      Number(message.offset),
+      this.revocation.signal,
+      this,
+    );
     this.tracker.add(delivery);
     // Control records and compacted gaps at the end of a fetch are behind what was handled.
     if (this.head === this.queue.length) this.tracker.next = this.position;
@@ -118,7 +126,7 @@ export class KafkaPartition implements DeliveryOwner {
   /** The first of what was released, as a new delivery; the partition goes on behind all of it. */
   nextReleased(rank: number): KafkaDelivery {
     const released = this.released.shift()!;
-    const again = new KafkaDelivery({ ...released.message, rank }, released.offset, this);
+    const again = new KafkaDelivery({ ...released.message, rank }, released.offset, this.revocation.signal, this);
     this.tracker.replace(released, again);
     return again;
   }
@@ -155,7 +163,8 @@ export class KafkaPartition implements DeliveryOwner {
   /** Aborts what is in flight. */
   abort(reason: StreambackAbortError): void {
     this.aborted = true;
-    for (const delivery of this.tracker.entries()) delivery.revoke(reason);
+    for (const delivery of this.tracker.entries()) delivery.end();
+    this.revocation.abort(reason);
     this.wakeIdle();
   }
 
@@ -172,4 +181,11 @@ export class KafkaPartition implements DeliveryOwner {
   private wakeIfIdle(): void {
     if (this.idle.length > 0 && this.inFlight === 0) this.wakeIdle();
   }
+}
+
+function newRevocation(): AbortController {
+  const controller = new AbortController();
+  // As many may listen as there are deliveries.
+  setMaxListeners(0, controller.signal);
+  return controller;
 }

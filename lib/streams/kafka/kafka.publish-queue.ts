@@ -7,6 +7,8 @@ export const MAX_BATCH_MESSAGES = 1_000;
 export const MAX_BATCH_BYTES = 8_000_000;
 /** The most bytes for one partition in a request: brokers refuse a record batch beyond `message.max.bytes`, 1,048,588 by default. */
 export const MAX_PARTITION_BYTES = 900_000;
+/** So many keyless messages in a row go to one partition: a record batch is worth filling, and a long one costs kafkajs its square. */
+const KEYLESS_RUN = 64;
 /** What a record takes beside its key, value and headers, at most. */
 const RECORD_OVERHEAD_BYTES = 48;
 
@@ -15,7 +17,7 @@ export interface PublishTopic {
   readonly name: string;
   /** 0: not known yet. */
   partitions: number;
-  /** Counts up, so that keyless messages go to each partition in turn, a batch at a time. */
+  /** Counts up, so that keyless messages go to each partition in turn, a run at a time. */
   turn: number;
   /** The most bytes for one of its partitions in a request; less once the broker has refused so many. */
   maxPartitionBytes: number;
@@ -88,7 +90,9 @@ export class PublishQueue {
       }
       const { topic, record } = message;
       // The partition is chosen once: kafkajs would choose anew for each try, and lose what it thinks was sent.
-      record.partition ??= record.key ? partitionOfKey(record.key as Buffer, topic.partitions) : topic.turn % topic.partitions;
+      record.partition ??= record.key
+        ? partitionOfKey(record.key as Buffer, topic.partitions)
+        : (topic.turn + Math.floor(batch.length / KEYLESS_RUN)) % topic.partitions;
       let partitions = bytesOf.get(topic);
       if (!partitions) bytesOf.set(topic, (partitions = []));
       const inPartition = partitions[record.partition] ?? 0;

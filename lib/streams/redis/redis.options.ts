@@ -7,6 +7,16 @@ export interface StreambackRedisOptions {
    * @default {}
    */
   readonly client?: Partial<
-    Omit<RedisOptions, 'keyPrefix' | 'autoResendUnfulfilledCommands' | 'maxRetriesPerRequest' | 'enableOfflineQueue' | 'lazyConnect'>
+    Omit<
+      RedisOptions,
+      | 'keyPrefix'
+      | 'lazyConnect'
+      | 'maxRetriesPerRequest'
+      | 'autoResendUnfulfilledCommands'
+      | 'enableOfflineQueue'
+      | 'enableAutoPipelining'
+      | 'commandTimeout'
+      | 'blockingTimeout'
+    >
   >;
 }

@@ -421,13 +421,11 @@ export function answersSuite(title: string, streams: () => string | StreambackSt
             new Observable<[number, unknown]>((subscriber) => {
               let open = wanted.length;
               numbers.subscribe((n) =>
-                client
-                  .send('echo', { n })
-                  .subscribe({
-                    next: (answer) => subscriber.next([n, answer]),
-                    error: (error) => subscriber.error(error),
-                    complete: () => --open === 0 && subscriber.complete(),
-                  }),
+                client.send('echo', { n }).subscribe({
+                  next: (answer) => subscriber.next([n, answer]),
+                  error: (error) => subscriber.error(error),
+                  complete: () => --open === 0 && subscriber.complete(),
+                }),
               );
             }),
           toArray(),

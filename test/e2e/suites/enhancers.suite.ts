@@ -150,13 +150,11 @@ export function enhancersSuite(title: string, streams: () => string | Streamback
     const outcome = (pattern: string, data: unknown = {}): Promise<{ got: unknown[]; error?: unknown }> =>
       new Promise((resolve) => {
         const got: unknown[] = [];
-        client
-          .send(pattern, data)
-          .subscribe({
-            next: (value) => got.push(value),
-            complete: () => resolve({ got }),
-            error: (error: unknown) => resolve({ got, error }),
-          });
+        client.send(pattern, data).subscribe({
+          next: (value) => got.push(value),
+          complete: () => resolve({ got }),
+          error: (error: unknown) => resolve({ got, error }),
+        });
       });
     const marked = (value: unknown): string => `app(global(${String(value)}))`;
 
