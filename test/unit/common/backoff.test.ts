@@ -5,7 +5,9 @@ const OPTIONS = { delayMs: 100, factor: 2, maxDelayMs: 1_000, jitter: 0 };
 
 describe('backoffDelayMs', () => {
   it('starts with the delay, grows by the factor, and stops at the limit', () => {
-    expect([1, 2, 3, 4, 5, 100, 5_000].map((attempt) => backoffDelayMs(attempt, OPTIONS))).toEqual([100, 200, 400, 800, 1_000, 1_000, 1_000]);
+    expect([1, 2, 3, 4, 5, 100, 5_000].map((attempt) => backoffDelayMs(attempt, OPTIONS))).toEqual([
+      100, 200, 400, 800, 1_000, 1_000, 1_000,
+    ]);
   });
 
   it('is constant with factor 1', () => {

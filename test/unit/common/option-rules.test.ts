@@ -71,7 +71,10 @@ describe('rules of options', () => {
     expect(refusal({ kafka: { partitions: 0 } }).option).toBe('kafka.partitions');
     expect(refusal({ kafka: { deep: { low: -1 } } }).option).toBe('kafka.deep.low');
     expect(refusal({ kafka: [] })).toMatchObject({ option: 'kafka', message: `'kafka' must be an object, not an array` });
-    expect(refusal({ kafka: { client: { keyPrefix: 'x' } } })).toMatchObject({ option: 'kafka.client.keyPrefix', message: 'it is part of the wire' });
+    expect(refusal({ kafka: { client: { keyPrefix: 'x' } } })).toMatchObject({
+      option: 'kafka.client.keyPrefix',
+      message: 'it is part of the wire',
+    });
     expect(refusal({ group: 1 }, `listener 'a'`).option).toBe(`listener 'a'.group`);
   });
 
@@ -82,7 +85,7 @@ describe('rules of options', () => {
     [{ kafka: { partition: 1 } }, `Did you mean 'partitions'?`],
     [{ completelyOther: 1 }, 'Known are: group, timeoutMs, kafka.'],
     // Three edits make anything of a short word.
-    [{ ab: 1 }, 'Known are: group, timeoutMs, kafka.'],
+    [{ ak: 1 }, 'Known are: group, timeoutMs, kafka.'],
   ])('helps with a misspelt option: %j', (given, remedy) => {
     expect(refusal(given).remedy).toBe(remedy);
     expect(refusal(given).message).toContain(remedy);

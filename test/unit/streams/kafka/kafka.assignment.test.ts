@@ -4,8 +4,15 @@ import { decodeMember, encodeMember, type PartitionsByTopic } from '../../../../
 import { AssignerProtocol } from 'kafkajs';
 
 const range = (count: number): number[] => Array.from({ length: count }, (_each, index) => index);
-const partitions = (topics: Record<string, number>): Map<string, number[]> => new Map(Object.entries(topics).map(([topic, count]) => [topic, range(count)]));
-const member = (id: string, topics: string[], owned: PartitionsByTopic = {}, generation = 1, busy: PartitionsByTopic = {}): GroupMember => ({
+const partitions = (topics: Record<string, number>): Map<string, number[]> =>
+  new Map(Object.entries(topics).map(([topic, count]) => [topic, range(count)]));
+const member = (
+  id: string,
+  topics: string[],
+  owned: PartitionsByTopic = {},
+  generation = 1,
+  busy: PartitionsByTopic = {},
+): GroupMember => ({
   id,
   topics,
   claim: { generation, owned, busy },
@@ -18,7 +25,9 @@ function settle(members: GroupMember[], topics: Map<string, number[]>): { rounds
     const result = assignPartitions(members, topics, true);
     const next = members.map((each) => ({ ...each, claim: { generation: rounds + 1, owned: result.get(each.id)!, busy: {} } }));
     const total = next.reduce((sum, each) => sum + count(each.claim.owned), 0);
-    const wanted = [...topics].filter(([topic]) => members.some((each) => each.topics.includes(topic))).reduce((sum, [, list]) => sum + list.length, 0);
+    const wanted = [...topics]
+      .filter(([topic]) => members.some((each) => each.topics.includes(topic)))
+      .reduce((sum, [, list]) => sum + list.length, 0);
     members = next;
     if (total === wanted) return { rounds, members };
   }
@@ -92,7 +101,9 @@ describe('assignPartitions', () => {
       expect(rounds).toBeLessThanOrEqual(2);
       const counts = end.map(({ claim }) => count(claim!.owned));
       expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
-      const places = end.flatMap(({ claim }) => Object.entries(claim!.owned).flatMap(([topic, list]) => list.map((each) => `${topic}/${each}`)));
+      const places = end.flatMap(({ claim }) =>
+        Object.entries(claim!.owned).flatMap(([topic, list]) => list.map((each) => `${topic}/${each}`)),
+      );
       expect(new Set(places).size).toBe(places.length);
     }
   });

@@ -1,10 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BatchSender } from '../../../../lib/streams/kafka/kafka.batch-sender';
-import { createPublishTopic, MAX_PARTITION_BYTES, type PendingMessage, type PublishTopic } from '../../../../lib/streams/kafka/kafka.publish-queue';
+import {
+  createPublishTopic,
+  MAX_PARTITION_BYTES,
+  type PendingMessage,
+  type PublishTopic,
+} from '../../../../lib/streams/kafka/kafka.publish-queue';
 
 type Send = (messages: readonly PendingMessage[]) => Promise<void>;
 
-const kafkaError = (type: string): Error => Object.assign(new Error(type), { name: 'KafkaJSNumberOfRetriesExceeded', cause: Object.assign(new Error(type), { type }) });
+const kafkaError = (type: string): Error =>
+  Object.assign(new Error(type), { name: 'KafkaJSNumberOfRetriesExceeded', cause: Object.assign(new Error(type), { type }) });
 
 class Bench {
   readonly batches: string[][] = [];
@@ -13,7 +19,10 @@ class Bench {
   readonly sender: BatchSender;
   readonly topics = new Map<string, PublishTopic>();
 
-  constructor(private readonly answer: Send = () => Promise.resolve(), private readonly timeoutMs = 10_000) {
+  constructor(
+    private readonly answer: Send = () => Promise.resolve(),
+    private readonly timeoutMs = 10_000,
+  ) {
     this.sender = new BatchSender({
       publishTimeoutMs: timeoutMs,
       onTrouble: (error) => this.troubles.push(error),

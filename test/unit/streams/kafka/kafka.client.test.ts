@@ -21,12 +21,18 @@ describe('kafkaConfig', () => {
 
   it('logs in as the URL says', () => {
     expect(config('kafka+ssl://me:se%40cret@a').sasl).toEqual({ mechanism: 'plain', username: 'me', password: 'se@cret' });
-    expect(config('kafka://me:secret@a?mechanism=SCRAM-SHA-256').sasl).toEqual({ mechanism: 'scram-sha-256', username: 'me', password: 'secret' });
+    expect(config('kafka://me:secret@a?mechanism=SCRAM-SHA-256').sasl).toEqual({
+      mechanism: 'scram-sha-256',
+      username: 'me',
+      password: 'secret',
+    });
     expect(config('kafka://a').sasl).toBeUndefined();
   });
 
   it('refuses SASL PLAIN without TLS, unless told', () => {
-    expect(() => config('kafka://me:secret@a')).toThrow(expect.objectContaining({ code: 'PLAINTEXT_SASL', option: 'kafka.allowPlaintextSasl' }));
+    expect(() => config('kafka://me:secret@a')).toThrow(
+      expect.objectContaining({ code: 'PLAINTEXT_SASL', option: 'kafka.allowPlaintextSasl' }),
+    );
     const sasl = { mechanism: 'plain', username: 'me', password: 'secret' } as const;
     expect(() => config('kafka://a', { client: { sasl } })).toThrow(expect.objectContaining({ code: 'PLAINTEXT_SASL' }));
     expect(config('kafka://me:secret@a', { allowPlaintextSasl: true }).sasl).toMatchObject({ mechanism: 'plain' });

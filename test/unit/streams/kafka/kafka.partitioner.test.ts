@@ -16,7 +16,13 @@ describe('partitioner', () => {
 
   it('goes where kafkajs would go, for keys of every length', () => {
     const reference = Partitioners.DefaultPartitioner();
-    const partitionMetadata = Array.from({ length: 13 }, (_each, partitionId) => ({ partitionId, partitionErrorCode: 0, leader: 1, replicas: [], isr: [] }));
+    const partitionMetadata = Array.from({ length: 13 }, (_each, partitionId) => ({
+      partitionId,
+      partitionErrorCode: 0,
+      leader: 1,
+      replicas: [],
+      isr: [],
+    }));
     for (let length = 0; length < 300; length++) {
       const key = Buffer.from(Array.from({ length }, (_each, index) => (index * 31 + length * 17) & 0xff));
       expect(partitionOfKey(key, 13)).toBe(reference({ topic: 't', partitionMetadata, message: { key, value: null } }));

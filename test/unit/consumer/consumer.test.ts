@@ -1,0 +1,529 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { StreambackConnectionError, StreambackPublishError } from '../../../lib/common/errors';
+import { Consumer, type ConsumerOptions } from '../../../lib/consumer/consumer';
+import { DEFAULT_LISTENER_OPTIONS, type Listener, type StreambackListenerOptions } from '../../../lib/consumer/listener';
+import type { Run } from '../../../lib/consumer/run';
+import { currentCall } from '../../../lib/context/call-context';
+import { FeedbackWriter } from '../../../lib/inbox/feedback-writer';
+import { Inbox } from '../../../lib/inbox/inbox';
+import { Producer } from '../../../lib/producer/producer';
+import { encodeEnvelope, type EnvelopeHead } from '../../../lib/protocol/envelope';
+import { feedbackTopicOf, newInbox } from '../../../lib/protocol/keys';
+import type { MainStreamDelivery, MainStreamSubscribeOptions, OutgoingMessage } from '../../../lib/streams/main-stream';
+import { MemoryFeedbackStream } from '../../../lib/streams/memory/memory.feedback-stream';
+import { MemoryMainStream } from '../../../lib/streams/memory/memory.main-stream';
+import { eventually } from '../../support/eventually';
+import { freshName } from '../../support/fresh-name';
+import { ManualClock } from '../../support/manual-clock';
+import { RecordingLogger } from '../../support/recording-logger';
+import { ticks } from '../../support/tick';
+
+/** Fails publishes to dead letters as told, and can take what it delivered away from its subscriber, as a rebalance does. */
+class ScriptedMainStream extends MemoryMainStream {
+  readonly failures: Error[] = [];
+  readonly settled: string[] = [];
+  readonly released: string[] = [];
+  private revocation = new AbortController();
+
+  override async publish(message: OutgoingMessage): Promise<void> {
+    const failure = message.topic.endsWith('.dlt') ? this.failures.shift() : undefined;
+    if (failure) throw failure;
+    await super.publish(message);
+  }
+
+  override subscribe(options: MainStreamSubscribeOptions) {
+    const onDelivery = (delivery: MainStreamDelivery): void => {
+      const { offset } = delivery.message;
+      options.onDelivery({
+        message: delivery.message,
+        revoked: AbortSignal.any([delivery.revoked, this.revocation.signal]),
+        settle: () => (this.settled.push(offset), delivery.settle()),
+        release: () => (this.released.push(offset), delivery.release()),
+      });
+    };
+    return super.subscribe({ ...options, onDelivery });
+  }
+
+  revoke(): void {
+    this.revocation.abort();
+    this.revocation = new AbortController();
+  }
+}
+
+describe('Consumer', () => {
+  let main: ScriptedMainStream;
+  let feedback: MemoryFeedbackStream;
+  let logger: RecordingLogger;
+  let inbox: Inbox;
+  let writer: FeedbackWriter;
+  let producer: Producer;
+  let consumer: Consumer;
+  let clientInbox: Inbox;
+
+  beforeEach(() => {
+    const name = freshName('consumer');
+    main = new ScriptedMainStream(name);
+    feedback = new MemoryFeedbackStream(name);
+    logger = new RecordingLogger();
+    const inboxes = { leaseMs: 5_000, ttlMs: 300_000, logger };
+    [inbox, clientInbox] = [new Inbox(feedback, inboxes), new Inbox(feedback, inboxes)];
+    writer = new FeedbackWriter(feedback, 300_000, logger);
+    producer = new Producer(main, { inbox: clientInbox, writer }, { group: 'web', topicsPrefix: '', maxMessageBytes: 1e6, defaults: {} });
+  });
+  afterEach(async () => {
+    await consumer.close();
+    producer.close();
+    await Promise.all([inbox.close(), clientInbox.close()]);
+    writer.close();
+    await Promise.all([main.close(), feedback.close()]);
+  });
+
+  async function serve(handle: (run: Run) => unknown, options: Partial<ConsumerOptions & StreambackListenerOptions> = {}): Promise<void> {
+    const { concurrency = DEFAULT_LISTENER_OPTIONS.concurrency, order = DEFAULT_LISTENER_OPTIONS.order } = options;
+    const listener: Listener = { pattern: 'work', topic: 'work', options: { concurrency, order }, handle };
+    consumer = new Consumer(main, { stream: feedback, inbox, writer }, [listener], {
+      group: 'reports',
+      maxInFlight: 1_000,
+      maxAnswerBytes: 1e6,
+      drainTimeoutMs: 8_000,
+      leaseMs: 5_000,
+      logger,
+      errorValue: (error) => ({ status: 'error', message: String(error) }),
+      ...options,
+    });
+    await consumer.start();
+  }
+  const answers = async (data: unknown = null, key?: string): Promise<unknown[]> => {
+    const seen: unknown[] = [];
+    for await (const answer of producer.open('work', data, key === undefined ? {} : { key })) seen.push(answer);
+    return seen;
+  };
+  const publish = (head: Partial<EnvelopeHead>, value = 'null', key: string | null = null) =>
+    main.publish({ topic: 'work', key, value: encodeEnvelope(value, { feedbackTopic: null, sourceGroup: 'web', ...head }), headers: [] });
+  const leftOver = () => {
+    const { runs, duplicates } = consumer as unknown as { runs: Map<string, Run>; duplicates: { running: Map<string, unknown> } };
+    return runs.size + duplicates.running.size;
+  };
+  const lag = async () => (await main.lag('reports', ['work'])).get('work');
+
+  it('answers what the handler gives, and settles afterwards', async () => {
+    await serve(async function* (run) {
+      yield run.envelope.value;
+      yield 2;
+    });
+    expect(await answers(1)).toEqual([1, 2]);
+    await eventually('settled', async () => (await lag()) === 0);
+    expect(leftOver()).toBe(0);
+  });
+
+  it('answers with the error that was thrown, at once or later, and goes on', async () => {
+    await serve((run) => {
+      if (run.envelope.value === 'sync') throw new Error('sync');
+      return Promise.reject(new Error('async'));
+    });
+    await expect(answers('sync')).rejects.toEqual({ status: 'error', message: 'Error: sync' });
+    await expect(answers('x')).rejects.toEqual({ status: 'error', message: 'Error: async' });
+    await eventually('settled', async () => (await lag()) === 0);
+    expect(main.released).toEqual([]);
+  });
+
+  it('answers with a typed error where an answer cannot be sent', async () => {
+    await serve(() => 1n);
+    await expect(answers()).rejects.toMatchObject({ code: 'NOT_SERIALIZABLE' });
+  });
+
+  it("answers Python in Python's form, on its feedback list", async () => {
+    await serve((run) => run.envelope.value);
+    const frames: string[] = [];
+    const feedbackTopic = feedbackTopicOf('354189d4-c22a-4c13-b8c9-3693fe03ec42');
+    const reader = await feedback.openListReader({
+      feedbackTopic,
+      onFrames: (some) => void frames.push(...some.map(String)),
+      onUncertain: () => {},
+    });
+    await publish({ feedbackTopic }, '{"n":1}');
+    await eventually('answered', () => frames.length === 2);
+    expect(frames).toEqual([
+      '{"value":{"n":1},"event":"response","source_group":"reports"}',
+      '{"event":"response_end","error":null,"source_group":"reports"}',
+    ]);
+    await reader.close();
+  });
+
+  it('hands over raw messages and null as data, and answers nothing', async () => {
+    const seen: unknown[] = [];
+    await serve((run) => void seen.push([run.envelope.value, run.responder]));
+    await main.publish({ topic: 'work', key: null, value: Buffer.from('{"raw":1}'), headers: [] });
+    await main.publish({ topic: 'work', key: null, value: null, headers: [] });
+    await eventually('both', () => seen.length === 2);
+    expect(seen).toEqual([
+      [{ raw: 1 }, null],
+      [null, null],
+    ]);
+    await eventually('settled', async () => (await lag()) === 0);
+  });
+
+  it('gives the handler its call: deadline and failure go along', async () => {
+    await serve(async (run) => {
+      await ticks(2);
+      return currentCall() === run && run.deadline !== Infinity;
+    });
+    expect(await producer.open('work', 1, { timeoutMs: 5_000 }).read()).toBe(true);
+  });
+
+  describe('M6: what cannot be decoded', () => {
+    const garbage: OutgoingMessage = {
+      topic: 'work',
+      key: 'k',
+      value: Buffer.from([0xff, 0x00, 0x7b]),
+      headers: [['a', Buffer.from([0xfe])]],
+    };
+    const letters = async (count: number) => {
+      const seen: MainStreamDelivery['message'][] = [];
+      const reader = await main.subscribe({
+        group: 'dlt',
+        topics: ['work.dlt'],
+        maxInFlight: 100,
+        drainTimeoutMs: 0,
+        onDelivery: (delivery) => (seen.push(delivery.message), delivery.settle()),
+      });
+      await eventually('dead letters', () => seen.length >= count);
+      await reader.close();
+      return seen;
+    };
+
+    it('goes to the dead letters as it was, with why; the rest goes on', async () => {
+      await serve(() => 'fine');
+      await main.publish(garbage);
+      await publish({ feedbackTopic: null, inbox: 'not-ours' });
+      expect(await answers()).toEqual(['fine']);
+      const [first, second] = await letters(2);
+      expect([first!.value, first!.key!.toString(), first!.headers[0]]).toEqual([garbage.value, 'k', garbage.headers[0]]);
+      const why = (message: typeof first) => Object.fromEntries(message!.headers.map(([name, value]) => [name, value.toString()]));
+      expect(why(first)).toMatchObject({
+        'streamback-code': 'MALFORMED_MESSAGE',
+        'streamback-topic': 'work',
+        'streamback-partition': '0',
+        'streamback-offset': '0',
+      });
+      expect(why(second)).toMatchObject({ 'streamback-code': 'FOREIGN_FEEDBACK_KEY', 'streamback-offset': '1' });
+      await eventually('settled', async () => (await lag()) === 0);
+    });
+
+    it('is settled only once its dead letter is written, however often that fails', async () => {
+      const clock = new ManualClock(Date.now());
+      await serve(() => 'fine', { clock });
+      main.failures.push(new StreambackConnectionError('UNREACHABLE', 'down'), new StreambackPublishError('PUBLISH_TIMEOUT', 'late'));
+      await main.publish(garbage);
+      await ticks();
+      expect([await lag(), main.settled]).toEqual([1, []]);
+      clock.advance(300);
+      await ticks();
+      expect(main.settled).toEqual([]);
+      clock.advance(600);
+      await ticks();
+      expect(main.settled).toEqual(['0']);
+      expect(await letters(1)).toHaveLength(1);
+      expect(logger.having('cannot be written, trying again')).toHaveLength(1);
+    });
+
+    it('stops nothing even where its dead letter can never be written', async () => {
+      await serve(() => 'fine');
+      main.failures.push(new StreambackPublishError('TOO_LARGE', 'too large'));
+      await main.publish(garbage);
+      await eventually('settled', () => main.settled.length === 1);
+      expect(logger.having('passed over')).toHaveLength(1);
+    });
+
+    it('is given back when the consumer closes meanwhile', async () => {
+      const clock = new ManualClock(Date.now());
+      await serve(() => 'fine', { clock, drainTimeoutMs: 0 });
+      main.failures.push(...Array.from({ length: 5 }, () => new StreambackConnectionError('UNREACHABLE', 'down')));
+      await main.publish(garbage);
+      await ticks();
+      await consumer.close();
+      for (let round = 0; round < 3; round++) {
+        clock.advance(10_000);
+        await ticks();
+      }
+      expect([main.settled, await lag()]).toEqual([[], 1]);
+      // Tried once more when it woke up, and then not again.
+      expect(main.failures).toHaveLength(3);
+    });
+  });
+
+  describe('F7: a request that nobody waits for', () => {
+    it('is not started when its deadline has passed', async () => {
+      let runs = 0;
+      await serve(() => (runs += 1));
+      await publish({ feedbackTopic: feedbackTopicOf('a'), id: 'a', inbox: newInbox(), deadline: Date.now() - 1 });
+      await eventually('settled', () => main.settled.length === 1);
+      expect(runs).toBe(0);
+      await publish({ feedbackTopic: feedbackTopicOf('b'), id: 'b', inbox: newInbox(), deadline: Date.now() + 10_000 });
+      await eventually('run', () => runs === 1);
+    });
+
+    it('is not started when it has waited for a lease and its client is gone; events always are', async () => {
+      const seen: unknown[] = [];
+      const clock = new ManualClock(Date.now() + 6_000);
+      await clientInbox.open();
+      await serve((run) => void seen.push(run.envelope.id), { clock });
+      await publish({ feedbackTopic: feedbackTopicOf('dead'), id: 'dead', inbox: newInbox() });
+      await publish({ feedbackTopic: feedbackTopicOf('live'), id: 'live', inbox: clientInbox.key });
+      await publish({ id: 'event' });
+      await eventually('settled', () => main.settled.length === 3);
+      expect(seen.toSorted()).toEqual(['event', 'live']);
+    });
+  });
+
+  describe('F4: the same id twice', () => {
+    it('runs once, one after the other or side by side', async () => {
+      let runs = 0;
+      let go = (): void => {};
+      await serve(() => {
+        runs += 1;
+        return new Promise<void>((resolve) => (go = resolve));
+      });
+      await publish({ id: 'same' });
+      await publish({ id: 'same' });
+      await eventually('running', () => runs === 1);
+      await ticks();
+      expect(main.settled).toEqual([]);
+      go();
+      await eventually('both settled', () => main.settled.length === 2);
+      await publish({ id: 'same' });
+      await eventually('the third settled', () => main.settled.length === 3);
+      expect(runs).toBe(1);
+    });
+
+    it('M2: what comes again while its end is being written is not settled by that', async () => {
+      let store = (): void => {};
+      const stored = new Promise<void>((resolve) => (store = resolve));
+      const write = feedback.write.bind(feedback);
+      feedback.write = async (...args) => (await stored, write(...args));
+      let runs = 0;
+      await serve(() => (runs += 1));
+      await publish({ feedbackTopic: feedbackTopicOf('same'), id: 'same', inbox: newInbox() });
+      await eventually('running', () => runs === 1);
+      await publish({ feedbackTopic: feedbackTopicOf('same'), id: 'same', inbox: newInbox() });
+      await ticks();
+      expect(main.settled).toEqual([]);
+      store();
+      await eventually('both settled', () => main.settled.length === 2);
+    });
+  });
+
+  describe('aborts', () => {
+    const waiting = (aborted: unknown[]) => (run: Run) =>
+      new Promise((resolve) => {
+        run.signal.addEventListener('abort', () => {
+          aborted.push((run.signal.reason as { code: string }).code);
+          resolve('too late');
+        });
+        void run.respond('started');
+      });
+
+    it('F6: a cancel stops the handler; the message is done with', async () => {
+      const aborted: unknown[] = [];
+      await serve(waiting(aborted));
+      const lane = producer.open('work', 1, {});
+      expect(await lane.read()).toBe('started');
+      lane.close();
+      await eventually('aborted', () => aborted.length === 1);
+      expect(aborted).toEqual(['CANCELLED']);
+      await eventually('settled', () => main.settled.length === 1);
+      expect(leftOver()).toBe(0);
+    });
+
+    it('F6: a client whose inbox is gone stops the handler; the message is done with', async () => {
+      const aborted: unknown[] = [];
+      await serve(waiting(aborted));
+      await publish({ feedbackTopic: feedbackTopicOf('a'), id: 'a', inbox: newInbox() });
+      await eventually('aborted', () => aborted.length === 1);
+      expect(aborted).toEqual(['CLIENT_LOST']);
+      await eventually('settled', () => main.settled.length === 1);
+    });
+
+    it('M3: a revoked message is given back, and none is started that was revoked while it waited', async () => {
+      const aborted: unknown[] = [];
+      const started: string[] = [];
+      await serve((run) => (started.push(run.message.offset), waiting(aborted)(run)), { concurrency: 1, drainTimeoutMs: 10 });
+      await publish({ id: 'a' });
+      await publish({ id: 'b' });
+      await eventually('started', () => started.length === 1);
+      main.revoke();
+      await eventually('again', () => started.length === 2);
+      expect(aborted).toEqual(['REVOKED']);
+      expect(main.settled).toEqual([]);
+      expect(main.released).toEqual(['0', '1']);
+    });
+
+    it('M3: a message that is revoked while its client is looked up is not started', async () => {
+      let look = (): void => {};
+      const looked = new Promise<void>((resolve) => (look = resolve));
+      const client = newInbox();
+      let asked = 0;
+      feedback.alive = async () => (asked++, await looked, new Set([client]));
+      let runs = 0;
+      await serve(() => (runs += 1), { clock: new ManualClock(Date.now() + 6_000), drainTimeoutMs: 0 });
+      await publish({ feedbackTopic: feedbackTopicOf('a'), id: 'a', inbox: client });
+      await eventually('asked', () => asked === 1);
+      await consumer.close();
+      look();
+      await ticks();
+      expect([runs, main.settled, await lag()]).toEqual([0, [], 1]);
+    });
+
+    it('M8: closing waits for handlers, and starts none that waits', async () => {
+      let go = (): void => {};
+      let runs = 0;
+      await serve(
+        () => {
+          runs += 1;
+          return new Promise<void>((resolve) => (go = resolve));
+        },
+        { concurrency: 1 },
+      );
+      await publish({ id: 'a' });
+      await publish({ id: 'b' });
+      await eventually('running', () => runs === 1);
+      const closed = consumer.close();
+      await ticks();
+      go();
+      await closed;
+      expect([runs, main.settled, await lag()]).toEqual([1, ['0'], 1]);
+      expect(consumer.close()).toBe(closed);
+    });
+
+    it('M8: closing aborts what takes too long, which is delivered again', async () => {
+      const aborted: unknown[] = [];
+      await serve(waiting(aborted), { drainTimeoutMs: 10 });
+      const lane = producer.open('work', 1, {});
+      expect(await lane.read()).toBe('started');
+      await consumer.close();
+      await ticks();
+      expect(aborted).toEqual(['SHUTDOWN']);
+      expect([main.settled, await lag(), leftOver()]).toEqual([[], 1, 0]);
+      await serve((run) => run.message.rank);
+      // It had answered, so it errs; the new run is of a higher rank.
+      await expect(lane.read()).rejects.toMatchObject({ code: 'RESTARTED' });
+      await eventually('settled', async () => (await lag()) === 0);
+    });
+  });
+
+  describe('order', () => {
+    it.each([
+      ['key', ['a', 'a'], 1],
+      ['key', ['a', 'b'], 2],
+      ['key', [null, null], 2],
+      ['partition', ['a', null], 1],
+      ['none', ['a', 'a'], 2],
+    ] as const)('M4: by %s, %j: %i at once', async (order, keys, wanted) => {
+      let running = 0;
+      let most = 0;
+      await serve(
+        async () => {
+          most = Math.max(most, ++running);
+          await ticks();
+          running -= 1;
+        },
+        { order },
+      );
+      for (const key of keys) await publish({}, '1', key);
+      await eventually('settled', () => main.settled.length === 2);
+      expect(most).toBe(wanted);
+    });
+
+    it('M4: keys are told apart by their bytes', async () => {
+      let most = 0;
+      let running = 0;
+      await serve(async () => {
+        most = Math.max(most, ++running);
+        await ticks();
+        running -= 1;
+      });
+      for (const byte of [0xfe, 0xff])
+        await main.publish({ topic: 'work', key: Buffer.from([byte]), value: Buffer.from('1'), headers: [] });
+      await eventually('settled', () => main.settled.length === 2);
+      expect(most).toBe(2);
+    });
+  });
+
+  describe('failures', () => {
+    const cycle: Record<string, unknown> = {};
+    cycle.self = cycle;
+    it.each([
+      ['an error', new Error('boom')],
+      ['text', 'boom'],
+      ['undefined', undefined],
+      ['a BigInt', 1n],
+      ['a cycle', cycle],
+      ['what has no text', Object.create(null)],
+      ['a symbol', Symbol('boom')],
+    ])('an event that fails with %s is logged and settled', async (_name, thrown) => {
+      let runs = 0;
+      await serve(() => {
+        runs += 1;
+        throw thrown;
+      });
+      await publish({});
+      await eventually('settled', () => main.settled.length === 1);
+      expect([runs, main.released, logger.having("The event 'work' failed").length]).toEqual([1, [], 1]);
+    });
+
+    it('M2: what could not be answered is delivered again, after a while, and runs no handler in a tight loop', async () => {
+      const clock = new ManualClock(Date.now());
+      const refused = new StreambackConnectionError('NOT_AUTHORIZED', 'no');
+      const write = feedback.write.bind(feedback);
+      let failures = 1;
+      feedback.write = async (...args) => {
+        if (failures-- > 0) throw refused;
+        return write(...args);
+      };
+      let runs = 0;
+      await serve(() => (runs += 1), { clock });
+      const lane = producer.open('work', 1, {});
+      await eventually('failed', () => logger.having('delivered again').length === 1);
+      await ticks();
+      expect([runs, main.settled, main.released]).toEqual([1, [], []]);
+      clock.advance(1_000);
+      expect(await lane.read()).toBe(2);
+      expect(main.released).toEqual(['0']);
+      await eventually('settled', () => main.settled.length === 1);
+    });
+  });
+
+  it('a consumer that was closed before it started takes nothing', async () => {
+    let runs = 0;
+    const starting = serve(() => (runs += 1));
+    await Promise.all([consumer.close(), starting]);
+    await publish({});
+    await ticks();
+    expect(runs).toBe(0);
+  });
+
+  it('a consumer that is closed while it subscribes leaves its group', async () => {
+    let subscribed = (): void => {};
+    const held = new Promise<void>((resolve) => (subscribed = resolve));
+    const subscribe = main.subscribe.bind(main);
+    let asked = false;
+    main.subscribe = async (options) => ((asked = true), await held, subscribe(options));
+    const starting = serve(() => 1);
+    await eventually('asked', () => asked);
+    await consumer.close();
+    subscribed();
+    await starting;
+    await publish({});
+    await ticks();
+    expect([main.released, await lag()]).toEqual([[], 1]);
+  });
+
+  it('keeps nothing after thousands of requests', async () => {
+    await serve((run) => run.envelope.value);
+    const all = await Promise.all(Array.from({ length: 2_000 }, (_, n) => answers(n)));
+    expect(all).toEqual(Array.from({ length: 2_000 }, (_, n) => [n]));
+    await eventually('settled', async () => (await lag()) === 0);
+    expect(leftOver()).toBe(0);
+    expect((writer as unknown as { channels: Map<string, unknown> }).channels.size).toBe(0);
+  });
+});

@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import { DuplicateGuard } from '../../../lib/consumer/duplicate-guard';
+
+describe('DuplicateGuard', () => {
+  it('F4: claims an id once, also after it has ended', () => {
+    const guard = new DuplicateGuard();
+    expect(guard.claim('a')).toBe(true);
+    expect(guard.claim('b')).toBe(true);
+    guard.finished('a');
+    expect(guard.claim('a')).toBe(false);
+  });
+
+  it('M3: what was given back may run again', () => {
+    const guard = new DuplicateGuard();
+    void guard.claim('a');
+    guard.released('a');
+    expect(guard.claim('a')).toBe(true);
+  });
+
+  it('M2: while it runs, the same id waits for how that ends', async () => {
+    const guard = new DuplicateGuard();
+    void guard.claim('a');
+    const waiting = [guard.claim('a'), guard.claim('a')];
+    for (const each of waiting) expect(each).toBeInstanceOf(Promise);
+    guard.released('a');
+    for (const each of waiting) await each;
+    expect(guard.claim('a')).toBe(true);
+    const again = guard.claim('a');
+    guard.finished('a');
+    await again;
+    expect(guard.claim('a')).toBe(false);
+  });
+
+  it('remembers a bounded number, the newest', () => {
+    const guard = new DuplicateGuard();
+    for (let id = 0; id < 25_000; id++) {
+      void guard.claim(String(id));
+      guard.finished(String(id));
+    }
+    const { recent, running } = guard as unknown as { recent: Set<string>; running: Map<string, unknown> };
+    expect([recent.size, running.size]).toEqual([10_000, 0]);
+    expect([guard.claim('24999'), guard.claim('15000'), guard.claim('14999')]).toEqual([false, false, true]);
+  });
+});

@@ -1,0 +1,128 @@
+import { describe, expect, it } from 'vitest';
+import { FrameOrder } from '../../../lib/producer/frame-order';
+import type { Frame } from '../../../lib/protocol/frame';
+
+type Short = readonly [
+  event: 'v' | 'a' | 'end' | 'last' | 'error' | 'unknown',
+  seq?: number,
+  run?: number,
+  attempt?: number,
+  instance?: string,
+];
+
+const EVENTS = {
+  v: 'response',
+  a: 'accepted',
+  end: 'response_end',
+  last: 'response_end',
+  error: 'response_end_with_error',
+  unknown: 'unreadable',
+} as const;
+
+function frame([event, seq, run = 0, attempt = 1, instance = 'A']: Short): Frame {
+  return {
+    event: EVENTS[event],
+    hasValue: event === 'v' || event === 'last',
+    value: seq,
+    sourceGroup: 'g',
+    id: 'r',
+    seq,
+    run,
+    attempt,
+    instance,
+  };
+}
+
+const verdicts = (frames: readonly Short[]): string[] => {
+  const order = new FrameOrder();
+  return frames.map((short) => {
+    const verdict = order.accept(frame(short));
+    return typeof verdict === 'string' ? verdict : verdict.code;
+  });
+};
+
+describe('FrameOrder', () => {
+  it.each<[string, ...(readonly [Short, string])[]]>([
+    ['F1: delivers what comes in order', [['v', 0], 'deliver'], [['v', 1], 'deliver'], [['end', 2], 'deliver']],
+    [
+      'F1: drops duplicates',
+      [['v', 0], 'deliver'],
+      [['v', 0], 'drop'],
+      [['v', 1], 'deliver'],
+      [['v', 0], 'drop'],
+      [['v', 1], 'drop'],
+      [['v', 2], 'deliver'],
+    ],
+    [
+      'F1: a batch that was written twice',
+      [['v', 0], 'deliver'],
+      [['v', 1], 'deliver'],
+      [['v', 0], 'drop'],
+      [['v', 1], 'drop'],
+      [['end', 2], 'deliver'],
+      [['end', 2], 'drop'],
+    ],
+    ['F1: a gap in the middle', [['v', 0], 'deliver'], [['v', 2], 'GAP']],
+    ['F1: a gap at the start', [['v', 1], 'GAP']],
+    ['F1: a gap before the end', [['v', 0], 'deliver'], [['end', 5], 'GAP']],
+    ['F4: a lower run is dropped', [['v', 0, 5], 'deliver'], [['v', 0, 4], 'drop'], [['v', 1, 4], 'drop'], [['v', 1, 5], 'deliver']],
+    ['F4: a lower try is dropped', [['v', 0, 5, 2], 'deliver'], [['v', 1, 5, 1], 'drop'], [['v', 0, 4, 9], 'drop']],
+    [
+      'F4: of equal ranks the first seen stays',
+      [['v', 0, 5, 1, 'A'], 'deliver'],
+      [['v', 0, 5, 1, 'B'], 'drop'],
+      [['v', 1, 5, 1, 'B'], 'drop'],
+      [['v', 1, 5, 1, 'A'], 'deliver'],
+    ],
+    [
+      'F4: a higher run is followed while nothing was given',
+      [['a', 0, 1], 'deliver'],
+      [['v', 0, 2, 1, 'B'], 'deliver'],
+      [['v', 1, 1], 'drop'],
+      [['v', 1, 2, 1, 'B'], 'deliver'],
+    ],
+    [
+      'F4: a higher try is followed while nothing was given',
+      [['a', 0, 1, 1], 'deliver'],
+      [['a', 0, 1, 2], 'deliver'],
+      [['v', 1, 1, 2], 'deliver'],
+    ],
+    ['F4: a higher run errs after answers were given', [['v', 0, 1], 'deliver'], [['v', 0, 2], 'RESTARTED']],
+    ['F4: a higher try errs after answers were given', [['v', 0, 1, 1], 'deliver'], [['v', 0, 1, 2], 'RESTARTED']],
+    ['F4: a higher run of another consumer errs too', [['v', 0, 1], 'deliver'], [['end', 0, 2, 1, 'B'], 'RESTARTED']],
+    ['F1: a gap at the start of a higher run', [['a', 0, 1], 'deliver'], [['v', 1, 2], 'GAP']],
+    ['a frame of an unknown kind', [['unknown', 0], 'MALFORMED_FRAME']],
+    ['a frame without seq, though it has an id', [['v'], 'MALFORMED_FRAME']],
+  ])('%s', (_name, ...steps) => {
+    expect(verdicts(steps.map(([short]) => short))).toEqual(steps.map(([, verdict]) => verdict));
+  });
+
+  it("takes Python's frames, which have no number, as they come", () => {
+    const order = new FrameOrder();
+    for (const event of ['response', 'response', 'response_end'] as const) {
+      expect(order.accept({ event, hasValue: true, value: 1, sourceGroup: 'py' })).toBe('deliver');
+    }
+    expect([order.instance, order.currentAttempt]).toEqual([undefined, 0]);
+  });
+
+  it.each(['run', 'attempt', 'instance'] as const)('refuses a numbered frame without %s', (field) => {
+    expect(new FrameOrder().accept({ ...frame(['v', 0]), [field]: undefined })).toMatchObject({ code: 'MALFORMED_FRAME' });
+  });
+
+  it('says how many are lost', () => {
+    expect(new FrameOrder().accept(frame(['v', 3]))).toMatchObject({
+      message: '3 answers are lost: number 3 came where 0 was due',
+      retryable: true,
+    });
+  });
+
+  it('knows whom it follows', () => {
+    const order = new FrameOrder();
+    order.accept(frame(['a', 0, 1, 1, 'A']));
+    expect([order.instance, order.currentAttempt]).toEqual(['A', 1]);
+    order.accept(frame(['a', 0, 2, 3, 'B']));
+    expect([order.instance, order.currentAttempt]).toEqual(['B', 3]);
+    order.accept(frame(['a', 1, 1, 1, 'A']));
+    expect(order.instance).toBe('B');
+  });
+});

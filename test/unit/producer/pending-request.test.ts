@@ -1,0 +1,189 @@
+import { describe, expect, it } from 'vitest';
+import { StreambackLaneError } from '../../../lib/common/errors';
+import { PendingRequest } from '../../../lib/producer/pending-request';
+import type { Frame } from '../../../lib/protocol/frame';
+import { ManualClock } from '../../support/manual-clock';
+
+function setup({ timeoutMs = Infinity, idleTimeoutMs = 60_000 } = {}) {
+  const clock = new ManualClock();
+  const seen: unknown[] = [];
+  const over: boolean[] = [];
+  const request = new PendingRequest(
+    'r',
+    'reports.build',
+    { next: (value) => seen.push(value), error: (error) => seen.push({ error }), complete: () => seen.push('complete') },
+    clock.now() + timeoutMs,
+    idleTimeoutMs,
+    { now: () => clock.now(), onOver: (_request, cancel) => over.push(cancel) },
+  );
+  let seq = 0;
+  const frame = (event: Frame['event'], fields: Partial<Frame> = {}): void =>
+    request.onFrame({
+      event,
+      hasValue: 'value' in fields,
+      value: undefined,
+      sourceGroup: 'g',
+      id: 'r',
+      seq: seq++,
+      run: 0,
+      attempt: 1,
+      instance: 'streamback_inbox_c',
+      ...fields,
+    });
+  const error = (): unknown => (seen.at(-1) as { error: unknown }).error;
+  return { clock, seen, over, request, frame, error };
+}
+
+describe('PendingRequest', () => {
+  it('gives answers as they come, and completes at the end', () => {
+    const { seen, over, request, frame } = setup();
+    expect(request.group).toBeNull();
+    frame('accepted');
+    frame('response', { value: 1 });
+    frame('response', { value: null });
+    expect([request.group, request.attempt, request.instance]).toEqual(['g', 1, 'streamback_inbox_c']);
+    frame('response_end');
+    expect(seen).toEqual([1, null, 'complete']);
+    expect(over).toEqual([false]);
+    expect(request.isOver).toBe(true);
+  });
+
+  it('gives the answer that rides on the end before it completes', () => {
+    const { seen, frame } = setup();
+    frame('response_end', { value: 'only' });
+    expect(seen).toEqual(['only', 'complete']);
+  });
+
+  it('is over before its last answer is given: unsubscribing there cancels nothing', () => {
+    const { over, request, frame, seen } = setup();
+    seen.push = (value) => {
+      if (value === 'only') request.close();
+      return 0;
+    };
+    frame('response_end', { value: 'only' });
+    expect(over).toEqual([false]);
+  });
+
+  it.each<[string, Partial<Frame>, unknown]>([
+    [
+      'the value that exception filters made',
+      { error: 'text', details: { value: { status: 'error', message: 'x' } } },
+      { status: 'error', message: 'x' },
+    ],
+    ['a value that is falsy', { error: 'text', details: { value: 0 } }, 0],
+    ["Python's text, in Nest's form", { error: "Exception('boom')" }, { status: 'error', message: "Exception('boom')" }],
+    ['no text', {}, { status: 'error', message: 'Internal server error' }],
+    [
+      'an answer that could not be sent',
+      { error: 'big', details: { code: 'TOO_LARGE' } },
+      expect.objectContaining({ code: 'TOO_LARGE', name: 'StreambackPublishError' }),
+    ],
+    ['a code that is no such code', { error: 'text', details: { code: 'CANCELLED' } }, { status: 'error', message: 'text' }],
+    ['a code out of thin air', { error: 'text', details: { code: 'constructor' } }, { status: 'error', message: 'text' }],
+  ])('errs with %s', (_name, fields, wanted) => {
+    const { over, frame, error, seen } = setup();
+    frame('response', { value: 1 });
+    frame('response_end_with_error', fields);
+    expect(error()).toEqual(wanted);
+    expect(over).toEqual([false]);
+    expect(seen).toHaveLength(2);
+  });
+
+  it('drops what comes after the end, whatever it is', () => {
+    const { seen, over, request, frame } = setup();
+    frame('response_end');
+    frame('response', { value: 1 });
+    frame('response_end_with_error', { error: 'late' });
+    request.expire();
+    request.unpublished(new Error('late'));
+    request.fail(new Error('late'));
+    request.close();
+    expect(seen).toEqual(['complete']);
+    expect(over).toEqual([false]);
+  });
+
+  it('F1: errs at a gap, and has the handler stopped', () => {
+    const { over, frame, error } = setup();
+    frame('response', { value: 1 });
+    frame('response', { value: 3, seq: 2 });
+    expect(error()).toMatchObject({ code: 'GAP' });
+    expect(over).toEqual([true]);
+  });
+
+  it('close gives nothing more, and has the handler stopped', () => {
+    const { seen, over, request, frame } = setup();
+    frame('response', { value: 1 });
+    request.close();
+    request.close();
+    frame('response', { value: 2 });
+    expect(seen).toEqual([1]);
+    expect(over).toEqual([true]);
+  });
+
+  it('F7: says at a timeout what it waited for', () => {
+    const waits: unknown[] = [];
+    for (const steps of [0, 1, 2, 3]) {
+      const { clock, request, frame, error } = setup({ idleTimeoutMs: 100 });
+      if (steps >= 1) request.acknowledged();
+      if (steps >= 2) frame('accepted');
+      if (steps >= 3) frame('response', { value: 1 });
+      clock.advance(100);
+      request.expire();
+      waits.push((error() as { waitingFor: string }).waitingFor);
+      expect(error()).toMatchObject({ code: 'IDLE_TIMEOUT', message: expect.stringMatching(/^'reports.build' waited 100 ms for .+/) });
+    }
+    expect(waits).toEqual(['broker', 'consumer', 'first-answer', 'next-answer']);
+  });
+
+  it('an acknowledgement that comes after the first frame takes nothing back', () => {
+    const { clock, request, frame, error } = setup({ idleTimeoutMs: 100 });
+    frame('response', { value: 1 });
+    request.acknowledged();
+    clock.advance(100);
+    request.expire();
+    expect(error()).toMatchObject({ waitingFor: 'next-answer' });
+  });
+
+  it('F7: each frame gives a full idle timeout again, but moves no deadline', () => {
+    const { clock, request, frame, error, over } = setup({ idleTimeoutMs: 100, timeoutMs: 250 });
+    const start = clock.now();
+    expect(request.expiresAt).toBe(start + 100);
+    clock.advance(90);
+    frame('response', { value: 1 });
+    expect(request.expiresAt).toBe(start + 190);
+    clock.advance(90);
+    frame('accepted');
+    expect(request.expiresAt).toBe(start + 250);
+    clock.advance(70);
+    request.expire();
+    expect(error()).toMatchObject({ code: 'DEADLINE_EXCEEDED', retryable: true });
+    expect(over).toEqual([true]);
+  });
+
+  it('a duplicate is no sign of life', () => {
+    const { clock, request, frame } = setup({ idleTimeoutMs: 100 });
+    frame('response', { value: 1 });
+    const { expiresAt } = request;
+    clock.advance(50);
+    frame('response', { value: 1, seq: 0 });
+    expect(request.expiresAt).toBe(expiresAt);
+  });
+
+  it('a failed publish fails it, unless an answer proved the opposite', () => {
+    const failed = setup();
+    const error = new Error('no ack');
+    failed.request.unpublished(error);
+    expect(failed.error()).toBe(error);
+    const answered = setup();
+    answered.frame('accepted');
+    answered.request.unpublished(error);
+    expect(answered.seen).toEqual([]);
+    expect(answered.request.isOver).toBe(false);
+  });
+
+  it('cancels nothing where the inbox is gone: the handler is told so when it writes', () => {
+    const { request, over } = setup();
+    request.fail(new StreambackLaneError('INBOX_LOST', 'gone'));
+    expect(over).toEqual([false]);
+  });
+});
