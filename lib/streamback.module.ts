@@ -48,10 +48,9 @@ class StreambackDrainModule implements OnModuleDestroy {
   }
 
   async onModuleDestroy(): Promise<void> {
-    const wrappers = [...this.modules.values()]
-      .flatMap(({ providers }) => [...providers])
-      .filter(([token]) => isStreambackToken('server', token));
-    await Promise.all(wrappers.map(([, { instance }]) => (instance as StreambackServer | undefined)?.drain()));
+    const providers = [...this.modules.values()].flatMap((module) => [...module.providers]);
+    const servers = providers.filter(([token]) => isStreambackToken('server', token)).map(([, { instance }]) => instance as unknown);
+    await Promise.all(servers.filter((server) => server instanceof StreambackServer).map((server) => server.drain()));
   }
 }
 

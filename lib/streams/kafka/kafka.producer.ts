@@ -87,7 +87,7 @@ export class KafkaProducer {
   }
 
   private async end(): Promise<void> {
-    await Promise.all([...this.known.values()].map(({ lookup }) => lookup));
+    await Promise.all([...this.known.values()].flatMap(({ lookup }) => lookup ?? []));
     await this.sender.drained();
     this.sender.end();
     await this.discard();
