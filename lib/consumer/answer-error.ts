@@ -13,7 +13,7 @@ export interface AnswerError {
  * What a requester is told of an error. An answer that could not be sent is told by its code; all else by the value that
  * `errorValue` makes of it, which is what Nest's own transports would send. No stack crosses the wire.
  */
-export function answerError(error: unknown, errorValue: (error: unknown) => unknown): AnswerError {
+export function answerError(error: unknown, errorValue: (error: unknown) => unknown, maxBytes: number): AnswerError {
   if (error instanceof StreambackPublishError) return { text: error.message, details: { code: error.code } };
   const value = errorValue(error);
   let json: string | undefined;
@@ -24,6 +24,8 @@ export function answerError(error: unknown, errorValue: (error: unknown) => unkn
   }
   if (json === undefined)
     return { text: 'Internal server error', details: { value: { status: 'error', message: 'Internal server error' } } };
+  if (json.length > maxBytes)
+    return { text: `An error of ${json.length} characters, more than maxAnswerBytes allows`, details: { code: 'TOO_LARGE' } };
   const message = isRecord(value) ? value.message : value;
   return { text: typeof message === 'string' ? message : json, details: { value } };
 }

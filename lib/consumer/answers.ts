@@ -43,7 +43,7 @@ export function fromSource(source: Source, gate: Gate): Observable<unknown> {
             finished = true;
             return subscriber.complete();
           }
-          subscriber.next(value);
+          subscriber.next(value instanceof Promise ? await value : value);
         }
       } catch (error) {
         finished = true;

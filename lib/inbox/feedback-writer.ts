@@ -18,6 +18,7 @@ export interface FeedbackSource {
   written(result: WriteResult | StreambackError): void;
 }
 
+const CLOSE_TIMEOUT_MS = 500;
 const RETRY = { delayMs: 100, factor: 2, maxDelayMs: 5_000, jitter: 0.2 };
 
 /** What waits to be written to one target: one write is under way at a time and the next gathers behind it, so that order stays whatever fails. */
@@ -32,6 +33,7 @@ export class FeedbackWriter {
   private due: Channel[] = [];
   private failing = 0;
   private closed = false;
+  private idle?: () => void;
 
   constructor(
     private readonly feedback: FeedbackStream,
@@ -57,9 +59,16 @@ export class FeedbackWriter {
     this.schedule(target, { drain: (items) => void items.push(item), written: () => {} });
   }
 
-  /** Ends retries; what is still unwritten is told so. */
-  close(): void {
+  /** Ends retries, and waits a moment for what is under way, a last cancel for instance. Never rejects. */
+  async close(): Promise<void> {
     this.closed = true;
+    if (this.channels.size === 0) return;
+    let timer: unknown;
+    await Promise.race([
+      new Promise<void>((resolve) => (this.idle = resolve)),
+      new Promise<void>((resolve) => (timer = this.clock.setTimeout(resolve, CLOSE_TIMEOUT_MS))),
+    ]);
+    this.clock.clearTimeout(timer);
   }
 
   private readonly flush = (): void => {
@@ -79,6 +88,7 @@ export class FeedbackWriter {
       for (const source of sources) source.written(result);
     }
     this.channels.delete(channel.target.key);
+    if (this.channels.size === 0) this.idle?.();
   }
 
   private async write(target: FeedbackTarget, items: readonly InboxItem[]): Promise<WriteResult | StreambackError> {

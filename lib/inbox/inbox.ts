@@ -1,4 +1,4 @@
-import { StreambackLaneError } from '../common/errors';
+import { StreambackConnectionError, StreambackLaneError } from '../common/errors';
 import type { StreambackLogger } from '../common/logger';
 import { decodeControl, type ControlMessage } from '../protocol/control-message';
 import { decodeFrame, type Frame } from '../protocol/frame';
@@ -69,6 +69,7 @@ export class Inbox {
   }
 
   private async openReader(): Promise<void> {
+    if (this.closed) throw new StreambackConnectionError('CLOSED', 'The connection is closed');
     await this.feedback.connect();
     const inbox = this.currentKey;
     const reader = await this.feedback.openReader({

@@ -89,12 +89,13 @@ export class Producer implements PendingRequestOwner {
     return new Lane<Answer>((observer) => this.request(pattern, data, options, observer), this.clock);
   }
 
-  /** Ends all requests in flight; nothing can be sent any more. */
+  /** Ends all requests in flight, whose handlers are told; nothing can be sent any more. */
   close(): void {
-    this.closed = true;
-    this.deadlines.close();
+    if (this.closed) return;
     const error = new StreambackConnectionError('CLOSED', 'The client was closed while the request was in flight');
     for (const request of [...this.requests.values()]) request.fail(error);
+    this.closed = true;
+    this.deadlines.close();
   }
 
   now(): number {
@@ -103,7 +104,7 @@ export class Producer implements PendingRequestOwner {
 
   onOver(request: PendingRequest, cancel: boolean): void {
     this.requests.delete(request.id);
-    if (cancel && request.instance !== undefined && !this.closed) {
+    if (cancel && request.instance !== undefined) {
       const value = encodeControl({ control: 'cancel', id: request.id });
       this.feedback!.writer.send({ form: 'inbox', key: request.instance }, { field: 'control', value });
     }
@@ -164,7 +165,7 @@ export class Producer implements PendingRequestOwner {
     const bytes =
       value.length +
       (key === null ? 0 : Buffer.byteLength(key)) +
-      headers.reduce((sum, [name, text]) => sum + name.length + text.length, 0);
+      headers.reduce((sum, [name, text]) => sum + Buffer.byteLength(name) + text.length, 0);
     if (bytes > this.options.maxMessageBytes) {
       throw new StreambackPublishError(
         'TOO_LARGE',

@@ -80,8 +80,8 @@ export class StreambackConnection {
   private close(): Promise<void> {
     this.closing ??= (async () => {
       this.producer.close();
+      await this.writer?.close();
       await this.inbox?.close();
-      this.writer?.close();
       await Promise.all([this.main.close(), this.feedback?.close()]);
     })();
     return this.closing;

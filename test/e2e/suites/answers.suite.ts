@@ -349,6 +349,17 @@ export function answersSuite(title: string, streams: () => string | StreambackSt
       expect(await ended).toBe('CANCELLED');
     });
 
+    it('stops the handlers of a client that closes', async () => {
+      const id = freshName('s');
+      const ended = hear<string>(`ended:${id}`);
+      const other = new StreambackClient({ group: freshName('other'), streams: streams(), topicsPrefix: group });
+      const outcome = new Promise((resolve) =>
+        other.send('slow-generator', id).subscribe({ next: () => void other.close(), error: resolve }),
+      );
+      expect(await outcome).toMatchObject({ code: 'CLOSED' });
+      expect(await ended).toBe('CANCELLED');
+    });
+
     describe('open()', () => {
       it('reads answers one by one and then undefined', async () => {
         const lane = client.open<number>('generator', 3);

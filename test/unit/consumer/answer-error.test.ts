@@ -19,21 +19,25 @@ describe('answerError', () => {
     [1n, INTERNAL],
     [() => 1, INTERNAL],
   ])('tells of a value what %# says', (value, wanted) => {
-    expect(answerError(new Error('inner'), () => value)).toEqual(wanted);
+    expect(answerError(new Error('inner'), () => value, 1_000)).toEqual(wanted);
   });
 
   it('tells an answer that could not be sent by its code', () => {
-    expect(answerError(new StreambackPublishError('TOO_LARGE', 'big'), () => 'other')).toEqual({
+    expect(answerError(new StreambackPublishError('TOO_LARGE', 'big'), () => 'other', 1_000)).toEqual({
       text: 'big',
       details: { code: 'TOO_LARGE' },
     });
   });
 
+  it('tells of an error beyond the limit only that it is', () => {
+    expect(answerError('x', () => 'y'.repeat(2_000), 1_000)).toMatchObject({ details: { code: 'TOO_LARGE' } });
+  });
+
   it('tells nothing of what has a cycle, and no stack', () => {
     const cycle: Record<string, unknown> = { message: 'secret' };
     cycle.self = cycle;
-    expect(answerError('x', () => cycle)).toEqual(INTERNAL);
+    expect(answerError('x', () => cycle, 1_000)).toEqual(INTERNAL);
     const error = new Error('boom');
-    expect(JSON.stringify(answerError(error, () => ({ status: 'error', message: 'told', error })))).not.toMatch(/boom|\.test\.ts/);
+    expect(JSON.stringify(answerError(error, () => ({ status: 'error', message: 'told', error }), 1_000))).not.toMatch(/boom|\.test\.ts/);
   });
 });

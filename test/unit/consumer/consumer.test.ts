@@ -74,7 +74,7 @@ describe('Consumer', () => {
     await consumer.close();
     producer.close();
     await Promise.all([inbox.close(), clientInbox.close()]);
-    writer.close();
+    await writer.close();
     await Promise.all([main.close(), feedback.close()]);
   });
 
@@ -101,8 +101,11 @@ describe('Consumer', () => {
   const publish = (head: Partial<EnvelopeHead>, value = 'null', key: string | null = null) =>
     main.publish({ topic: 'work', key, value: encodeEnvelope(value, { feedbackTopic: null, sourceGroup: 'web', ...head }), headers: [] });
   const leftOver = () => {
-    const { runs, duplicates } = consumer as unknown as { runs: Map<string, Run>; duplicates: { running: Map<string, unknown> } };
-    return runs.size + duplicates.running.size;
+    const { registry, bound } = consumer as unknown as {
+      registry: { requests: Map<string, Run> };
+      bound: Map<string, { duplicates: { running: Map<string, unknown> } }>;
+    };
+    return registry.requests.size + bound.get('work')!.duplicates.running.size;
   };
   const lag = async () => (await main.lag('reports', ['work'])).get('work');
 

@@ -31,6 +31,24 @@ describe('DuplicateGuard', () => {
     expect(guard.claim('a')).toBe(false);
   });
 
+  it('M3: counts the attempts of what was given back, until it is done', () => {
+    const guard = new DuplicateGuard();
+    const attempts: number[] = [];
+    for (const end of ['released', 'released', 'forgotten', 'released'] as const) {
+      void guard.claim('a');
+      attempts.push(guard.attemptOf('a'));
+      guard[end]('a');
+    }
+    expect(attempts).toEqual([1, 2, 3, 1]);
+  });
+
+  it('what had failed runs again when it is sent again with its id', () => {
+    const guard = new DuplicateGuard();
+    void guard.claim('a');
+    guard.forgotten('a');
+    expect(guard.claim('a')).toBe(true);
+  });
+
   it('remembers a bounded number, the newest', () => {
     const guard = new DuplicateGuard();
     for (let id = 0; id < 25_000; id++) {

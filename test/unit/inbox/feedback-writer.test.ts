@@ -207,13 +207,13 @@ describe('FeedbackWriter', () => {
     const error = unwritable();
     stream.writes[0]!.settle(error);
     await ticks();
-    writer.close();
+    const closed = writer.close();
     clock.advance(200);
     await ticks();
     stream.writes[1]!.settle(error);
     await ticks();
     clock.advance(100_000);
-    await ticks();
+    await closed;
     expect(stream.writes).toHaveLength(2);
     expect(source.results).toEqual([error]);
   });

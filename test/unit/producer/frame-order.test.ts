@@ -125,4 +125,16 @@ describe('FrameOrder', () => {
     order.accept(frame(['a', 1, 1, 1, 'A']));
     expect(order.instance).toBe('B');
   });
+
+  it('F4: follows the first group to answer, whatever the rank of another', () => {
+    const order = new FrameOrder();
+    const from = (group: string, short: Short) => order.accept({ ...frame(short), sourceGroup: group });
+    expect([
+      from('one', ['v', 0, 3]),
+      from('two', ['v', 0, 7, 1, 'B']),
+      from('one', ['v', 1, 3]),
+      from('two', ['end', 1, 7, 1, 'B']),
+      from('one', ['end', 2, 3]),
+    ]).toEqual(['deliver', 'drop', 'deliver', 'drop', 'deliver']);
+  });
 });
