@@ -29,6 +29,7 @@ const PASSING_TYPES = new Set([
   'GROUP_COORDINATOR_NOT_AVAILABLE',
   'NOT_COORDINATOR_FOR_GROUP',
   'LEADER_NOT_AVAILABLE',
+  'NOT_LEADER_FOR_PARTITION',
 ]);
 
 /** The error that began it: kafkajs wraps it once for each retrier that gave up. */

@@ -3,12 +3,13 @@ import { StreambackConnectionError, StreambackPublishError } from '../../common/
 import type { StreambackLogger } from '../../common/logger';
 import type { MessageHeader, OutgoingMessage, StreamStatus } from '../main-stream';
 import { BatchSender } from './kafka.batch-sender';
-import { describeFailure, toConnectionError } from './kafka.errors';
+import { describeFailure, isPassing, toConnectionError } from './kafka.errors';
 import type { StreambackKafkaOptions } from './kafka.options';
 import { createPublishTopic, sizeOfRecord, type PendingMessage, type PublishTopic } from './kafka.publish-queue';
 import type { KafkaTopics } from './kafka.topics';
 
 const DEFAULT_METADATA_MAX_AGE_MS = 300_000;
+const LOUD_AT_TRY = 4;
 /** Topics whose names are kept; beyond, all are looked up anew. Bounds what callers with ever new names can take. */
 const MAX_KNOWN_TOPICS = 10_000;
 
@@ -37,7 +38,9 @@ export class KafkaProducer {
   private readonly metadataMaxAgeMs: number;
   private producer: Promise<Producer> | undefined;
   private closed: Promise<void> | undefined;
-  private troubled = false;
+  private failedTries = 0;
+  /** The outage has been logged: loud once, quiet after. */
+  private said = false;
 
   constructor(private readonly settings: KafkaProducerOptions) {
     this.metadataMaxAgeMs = settings.options.producer?.metadataMaxAge ?? DEFAULT_METADATA_MAX_AGE_MS;
@@ -124,7 +127,7 @@ export class KafkaProducer {
         topic.partitions = await topics.waitFor(topic.name);
         topic.checkedAt = Date.now();
         topic.lookup = undefined;
-        if (this.troubled) this.onTrouble(undefined);
+        if (this.failedTries > 0) this.onTrouble(undefined);
         for (const message of topic.waiting.splice(0)) this.sender.push(message);
         return;
       } catch (error) {
@@ -223,13 +226,22 @@ export class KafkaProducer {
     await producer?.then((each) => each.disconnect()).catch(() => undefined);
   }
 
+  /** @param error of the last try; `undefined` when it succeeded */
   private onTrouble(error: unknown): void {
     const { logger, address, onStatus } = this.settings;
-    if (error !== undefined && !this.troubled)
-      logger.warn(`Publishing to Kafka at ${address} is interrupted, trying again: ${describeFailure(error)}`);
-    if (error === undefined && this.troubled) logger.log(`Publishing to Kafka at ${address} goes on`);
-    this.troubled = error !== undefined;
-    onStatus(this.troubled ? 'reconnecting' : 'connected');
+    if (error === undefined) {
+      if (this.said) logger.log(`Publishing to Kafka at ${address} goes on`);
+      this.said = false;
+      this.failedTries = 0;
+      onStatus('connected');
+      return;
+    }
+    this.failedTries += 1;
+    // A leader that moves says so for a moment: worth a line only when it goes on.
+    if (this.said || (isPassing(error) && this.failedTries < LOUD_AT_TRY)) return;
+    this.said = true;
+    logger.warn(`Publishing to Kafka at ${address} is interrupted, trying again: ${describeFailure(error)}`);
+    onStatus('reconnecting');
   }
 }
 
