@@ -30,6 +30,11 @@ export class ManualClock implements Clock {
     return this.timers.length;
   }
 
+  /** Time goes on and no timer fires, as while a process is frozen. */
+  sleep(ms: number): void {
+    this.time += ms;
+  }
+
   advance(ms: number): void {
     const end = this.time + ms;
     for (;;) {

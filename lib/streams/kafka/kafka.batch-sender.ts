@@ -1,5 +1,6 @@
 import { backoffDelayMs } from '../../common/backoff';
 import { StreambackConnectionError, StreambackPublishError } from '../../common/errors';
+import { Delay } from '../../common/waiting';
 import { classifyFailure, describeFailure, toConnectionError } from './kafka.errors';
 import { PublishQueue, type PendingMessage } from './kafka.publish-queue';
 
@@ -26,11 +27,10 @@ export class BatchSender {
   private sending: readonly PendingMessage[] = [];
   private running = false;
   private scheduled = false;
-  private ended = false;
   private troubled = false;
   private lastError: unknown;
   private expiry: NodeJS.Timeout | undefined;
-  private wake: (() => void) | undefined;
+  private readonly retryDelay = new Delay();
   private idle: (() => void)[] = [];
 
   constructor(private readonly options: BatchSenderOptions) {}
@@ -57,14 +57,13 @@ export class BatchSender {
 
   /** Gives up what is left with CLOSED. */
   end(): void {
-    this.ended = true;
+    this.retryDelay.end();
     clearInterval(this.expiry);
     this.expiry = undefined;
     const close = (message: PendingMessage) =>
       fail(message, new StreambackConnectionError('CLOSED', 'The Kafka stream was closed before the broker acknowledged the message'));
     this.sending.forEach(close);
     this.queue.expire(Infinity, close);
-    this.wake?.();
   }
 
   private async run(): Promise<void> {
@@ -104,7 +103,7 @@ export class BatchSender {
         }
         if (failure === 'unknown-topic') await this.options.onUnknownTopic(live).catch(() => undefined);
         else this.trouble(error);
-        await this.pause(backoffDelayMs(attempt, BACKOFF));
+        await this.retryDelay.wait(backoffDelayMs(attempt, BACKOFF));
       }
     }
   }
@@ -175,18 +174,6 @@ export class BatchSender {
     if (!this.troubled) return;
     this.troubled = false;
     this.options.onTrouble(undefined);
-  }
-
-  private async pause(delayMs: number): Promise<void> {
-    if (this.ended) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, delayMs);
-      this.wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-    this.wake = undefined;
   }
 }
 

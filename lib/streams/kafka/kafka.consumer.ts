@@ -2,6 +2,7 @@ import type { Consumer, ConsumerConfig, EachBatchPayload, Kafka } from 'kafkajs'
 import { backoffDelayMs } from '../../common/backoff';
 import { StreambackConnectionError } from '../../common/errors';
 import type { StreambackLogger } from '../../common/logger';
+import { Delay, within } from '../../common/waiting';
 import type { StreamStatus } from '../main-stream';
 import { describeFailure, isPassing, toConnectionError } from './kafka.errors';
 import type { GroupMembership } from './kafka.membership';
@@ -55,7 +56,7 @@ export class KafkaConsumer {
   private consumer: Consumer | undefined;
   private closed = false;
   private loop: Promise<void> | undefined;
-  private wake: (() => void) | undefined;
+  private readonly restartDelay = new Delay();
   private attempt = 0;
   /** The outage has been logged: loud once, quiet after. */
   private said = false;
@@ -86,10 +87,10 @@ export class KafkaConsumer {
   /** Leaves the group and disconnects. */
   async close(): Promise<void> {
     this.closed = true;
-    this.wake?.();
-    await this.within(this.consumer?.disconnect());
-    if (this.consumer) await this.within(this.settings.membership.disconnect());
-    await this.within(this.loop);
+    this.restartDelay.end();
+    await within(this.consumer?.disconnect(), DISCONNECT_TIMEOUT_MS);
+    if (this.consumer) await within(this.settings.membership.disconnect(), DISCONNECT_TIMEOUT_MS);
+    await within(this.loop, DISCONNECT_TIMEOUT_MS);
   }
 
   unwrap(): Consumer | undefined {
@@ -115,7 +116,7 @@ export class KafkaConsumer {
         logger.error(`${failure.message}; trying again until it works`);
       }
       onStatus('reconnecting');
-      await this.pause(backoffDelayMs(this.attempt, BACKOFF));
+      await this.restartDelay.wait(backoffDelayMs(this.attempt, BACKOFF));
     }
     failed(new StreambackConnectionError('CLOSED', 'The subscription was closed before it had joined its group'));
   }
@@ -167,24 +168,5 @@ export class KafkaConsumer {
     } catch (error) {
       this.settings.logger.debug(`kafkajs is not running: ${describeFailure(error)}`);
     }
-  }
-
-  private async within(promise: Promise<void> | undefined): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise((resolve) => (timer = setTimeout(resolve, DISCONNECT_TIMEOUT_MS)));
-    await Promise.race([promise?.catch(() => undefined), late]);
-    clearTimeout(timer);
-  }
-
-  private async pause(delayMs: number): Promise<void> {
-    if (this.closed) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, delayMs);
-      this.wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-    this.wake = undefined;
   }
 }

@@ -1,6 +1,7 @@
 import type { EachBatchPayload } from 'kafkajs';
 import { StreambackAbortError } from '../../common/errors';
 import type { StreambackLogger } from '../../common/logger';
+import { within } from '../../common/waiting';
 import type { TopicPartition } from '../main-stream';
 import { EAGER_PROTOCOL } from './kafka.assigner';
 import { placeKey } from './kafka.assignment';
@@ -225,12 +226,4 @@ export class KafkaOwnership {
 
 function revokedError(): StreambackAbortError {
   return new StreambackAbortError('REVOKED', 'The partition went to another member of the group');
-}
-
-/** Waits for a promise, at most so long. */
-async function within(promise: Promise<unknown>, timeoutMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise((resolve) => (timer = setTimeout(resolve, timeoutMs)));
-  await Promise.race([promise, late]);
-  clearTimeout(timer);
 }

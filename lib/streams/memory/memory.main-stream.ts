@@ -1,4 +1,5 @@
 import { StreambackAbortError, StreambackConnectionError } from '../../common/errors';
+import { within } from '../../common/waiting';
 import type {
   MainStream,
   MainStreamCapabilities,
@@ -95,12 +96,7 @@ class MemorySubscription implements MainStreamSubscription {
   private async drain(): Promise<void> {
     await this.stop();
     if (this.inFlight.size > 0) {
-      let timer: NodeJS.Timeout | undefined;
-      await Promise.race([
-        new Promise<void>((resolve) => this.idle.push(resolve)),
-        new Promise<void>((resolve) => (timer = setTimeout(resolve, this.options.drainTimeoutMs))),
-      ]);
-      clearTimeout(timer);
+      await within(new Promise<void>((resolve) => this.idle.push(resolve)), this.options.drainTimeoutMs);
     }
     this.revocation.abort(new StreambackAbortError('SHUTDOWN', 'The process is closing'));
     for (const message of [...this.inFlight]) this.giveBack(message);

@@ -1,46 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Clock } from '../../../../lib/common/clock';
 import { MemoryFeedbackStream } from '../../../../lib/streams/memory/memory.feedback-stream';
-
-/** Time that goes on when told to; its timers fire in order, unless the process is `asleep`. */
-class ManualClock implements Clock {
-  private time = 1_000;
-  private timers: { at: number; callback: () => void }[] = [];
-
-  now(): number {
-    return this.time;
-  }
-
-  setTimeout(callback: () => void, delayMs: number): unknown {
-    const timer = { at: this.time + delayMs, callback };
-    this.timers.push(timer);
-    return timer;
-  }
-
-  clearTimeout(timer: unknown): void {
-    this.timers = this.timers.filter((other) => other !== timer);
-  }
-
-  get pending(): number {
-    return this.timers.length;
-  }
-
-  sleep(ms: number): void {
-    this.time += ms;
-  }
-
-  advance(ms: number): void {
-    const end = this.time + ms;
-    for (;;) {
-      const next = this.timers.filter(({ at }) => at <= end).toSorted((a, b) => a.at - b.at)[0];
-      if (!next) break;
-      this.clearTimeout(next);
-      this.time = Math.max(this.time, next.at);
-      next.callback();
-    }
-    this.time = end;
-  }
-}
+import { ManualClock } from '../../../support/manual-clock';
 
 const tick = () => new Promise((resolve) => setImmediate(resolve));
 const INBOX = 'streamback_inbox_1';
