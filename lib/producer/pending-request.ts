@@ -1,6 +1,6 @@
 import { StreambackLaneError, StreambackTimeoutError, type WaitingFor } from '../common/errors';
 import type { Frame } from '../protocol/frame';
-import type { Expiring } from './deadlines';
+import type { Expiring } from '../common/deadlines';
 import { FrameOrder } from './frame-order';
 import { remoteError } from './remote-error';
 

@@ -10,7 +10,7 @@ import { toJson } from '../protocol/json';
 import { feedbackTopicOf, newId } from '../protocol/keys';
 import { topicOf } from '../protocol/topic-name';
 import type { MainStream, MessageHeader } from '../streams/main-stream';
-import { Deadlines } from './deadlines';
+import { Deadlines } from '../common/deadlines';
 import { Lane } from './lane';
 import { PendingRequest, type AnswerObserver, type PendingRequestOwner } from './pending-request';
 import { DEFAULT_IDLE_TIMEOUT_MS, type StreambackRequestOptions } from './request-options';

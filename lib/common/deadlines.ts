@@ -1,4 +1,4 @@
-import type { Clock } from '../common/clock';
+import type { Clock } from './clock';
 
 /** Something that may wait too long. */
 export interface Expiring {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Deadlines } from '../../../lib/producer/deadlines';
+import { Deadlines } from '../../../lib/common/deadlines';
 import { ManualClock } from '../../support/manual-clock';
 import { Random } from '../../support/random';
 
