@@ -10,6 +10,7 @@ import {
   type Type,
 } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
+import { invalidOption } from './common/option-rules';
 import type { StreambackOptions, StreambackOptionsFactory } from './streamback.options';
 import {
   DEFAULT_CONNECTION,
@@ -63,7 +64,8 @@ export class StreambackModule {
   }
 
   /** @throws StreambackConfigError at start, for a wrong option */
-  static forRoot({ isGlobal = false, ...options }: StreambackModuleOptions): DynamicModule {
+  static forRoot(given: StreambackModuleOptions): DynamicModule {
+    const { isGlobal = false, ...options } = asOptions(given, 'forRoot was given');
     const { connection = DEFAULT_CONNECTION } = options;
     return dynamicModule(connection, isGlobal, [
       { provide: getStreambackConnectionToken(connection), useFactory: () => new StreambackConnection(options) },
@@ -84,7 +86,7 @@ export class StreambackModule {
     } = async;
     const provide = getStreambackConnectionToken(connection);
     const connect = async (options: StreambackOptions | Promise<StreambackOptions>): Promise<StreambackConnection> =>
-      new StreambackConnection({ ...(await options), connection });
+      new StreambackConnection({ ...asOptions(await options, 'The factory of the options gave'), connection });
     const factory = useClass ?? useExisting;
     const provider: Provider = useFactory
       ? { provide, inject, useFactory: (...args: unknown[]) => connect(useFactory(...args) as StreambackOptions) }
@@ -96,6 +98,12 @@ export class StreambackModule {
     const module = dynamicModule(connection, isGlobal, [...extraProviders, ...(useClass ? [useClass] : []), provider]);
     return { ...module, imports };
   }
+}
+
+/** @throws StreambackConfigError INVALID_OPTION */
+function asOptions<Options extends object>(given: Options, whence: string): Options {
+  if (typeof given === 'object' && given !== null) return given;
+  throw invalidOption('', `${whence} ${String(given)}, not options`, "Give an object: { group: 'reports' }.");
 }
 
 /** Closes the server and the client of a connection. */

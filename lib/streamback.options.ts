@@ -9,7 +9,7 @@ import type { StreambackRedisOptions } from './streams/redis/redis.options';
 export interface StreambackStreams {
   readonly main: string | MainStream;
   /** Without one, messages go one way only. */
-  readonly feedback?: string | FeedbackStream;
+  readonly feedback?: string | FeedbackStream | undefined;
 }
 
 /** One connection: what `StreambackModule.forRoot`, `StreambackServer` and `StreambackClient` take. */
@@ -20,33 +20,33 @@ export interface StreambackOptions {
    * Where: `'main=kafka://host:9092&feedback=redis://host:6379'`, or for each stream a URL or an instance.
    * @default 'memory://', with a warning; a start error where NODE_ENV is 'production'
    */
-  readonly streams?: string | StreambackStreams;
+  readonly streams?: string | StreambackStreams | undefined;
   /** The connection's name: for tokens, transport id and log lines. @default 'default' */
-  readonly connection?: string;
+  readonly connection?: string | undefined;
   /** Before every topic, with a dot; `topics_prefix=` in the URL wins. @default '' */
-  readonly topicsPrefix?: string;
+  readonly topicsPrefix?: string | undefined;
   /** What a listener does not say. @default {} */
-  readonly defaultListenerOptions?: StreambackListenerOptions;
+  readonly defaultListenerOptions?: StreambackListenerOptions | undefined;
   /** What a request does not say. @default {} */
-  readonly defaultRequestOptions?: Pick<StreambackRequestOptions, 'idleTimeoutMs' | 'timeoutMs'>;
+  readonly defaultRequestOptions?: Pick<StreambackRequestOptions, 'idleTimeoutMs' | 'timeoutMs' | 'credit'> | undefined;
   /** How, where a stream is Kafka. @default {} */
-  readonly kafka?: StreambackKafkaOptions;
+  readonly kafka?: StreambackKafkaOptions | undefined;
   /** How, where a stream is Redis. @default {} */
-  readonly redis?: StreambackRedisOptions;
+  readonly redis?: StreambackRedisOptions | undefined;
   /** Largest request or event, encoded, with key and headers, in bytes. @default 1_000_000 */
-  readonly maxMessageBytes?: number;
+  readonly maxMessageBytes?: number | undefined;
   /** Largest answer, encoded, in bytes. @default 16_000_000 */
-  readonly maxAnswerBytes?: number;
+  readonly maxAnswerBytes?: number | undefined;
   /** Deliveries in one process, waiting and running; fetching pauses beyond (M7). @default 1_000 */
-  readonly maxInFlight?: number;
+  readonly maxInFlight?: number | undefined;
   /** Longest wait for the broker's acknowledgement, retries included, in ms. @default 30_000 */
-  readonly publishTimeoutMs?: number;
+  readonly publishTimeoutMs?: number | undefined;
   /** Closing waits so long for handlers, in ms, then aborts them (M8). @default 8_000 */
-  readonly drainTimeoutMs?: number;
+  readonly drainTimeoutMs?: number | undefined;
   /** Life of the process's lease between renewals, in ms: how soon its death is noticed. More, where handlers block the event loop. @default 5_000 */
-  readonly leaseMs?: number;
+  readonly leaseMs?: number | undefined;
   /** Life of a feedback list after its last frame, and of an inbox after its last renewal, in ms (F3). @default 300_000 */
-  readonly feedbackTtlMs?: number;
+  readonly feedbackTtlMs?: number | undefined;
 }
 
 /** Gives a connection's options; see `StreambackModule.forRootAsync`. */

@@ -67,6 +67,16 @@ export const ERROR_CODES = {
     retryable: true,
     remedy: 'Send the request again; the handler began anew after answers had been read.',
   },
+  CONSUMER_LOST: {
+    kind: 'lane',
+    retryable: true,
+    remedy: 'Send the request again; the process that answered it is gone.',
+  },
+  OVERFLOW: {
+    kind: 'lane',
+    retryable: false,
+    remedy: 'Answer with a generator, which waits for its reader, or raise maxBuffered, or read faster.',
+  },
   MALFORMED_FRAME: {
     kind: 'lane',
     retryable: false,

@@ -78,7 +78,8 @@ export function invalidOption(option: string, message: string, remedy?: string):
 function unknownOption(option: string, name: string, known: readonly string[]): StreambackConfigError {
   const near = known.map((other) => ({ other, distance: distance(name.toLowerCase(), other.toLowerCase()) }));
   const best = near.reduce((one, two) => (two.distance < one.distance ? two : one), { other: '', distance: Math.min(4, name.length) });
-  const remedy = best.other === '' ? `Known are: ${known.join(', ')}.` : `Did you mean '${best.other}'?`;
+  const parent = option.slice(0, option.length - name.length);
+  const remedy = best.other === '' ? `Known are: ${known.join(', ')}.` : `Did you mean '${parent}${best.other}'?`;
   return invalidOption(option, `There is no option '${option}'. ${remedy}`, remedy);
 }
 

@@ -11,6 +11,11 @@ export class Queue<Item> {
     this.items.push(item);
   }
 
+  /** The first item, which stays. */
+  peek(): Item | undefined {
+    return this.items[this.head];
+  }
+
   shift(): Item | undefined {
     if (this.head === this.items.length) return undefined;
     const item = this.items[this.head]!;

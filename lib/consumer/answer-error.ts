@@ -1,4 +1,4 @@
-import { StreambackPublishError } from '../common/errors';
+import { StreambackLaneError, StreambackPublishError } from '../common/errors';
 import type { ErrorDetails } from '../protocol/frame';
 import { isRecord } from '../protocol/json';
 
@@ -14,7 +14,8 @@ export interface AnswerError {
  * `errorValue` makes of it, which is what Nest's own transports would send. No stack crosses the wire.
  */
 export function answerError(error: unknown, errorValue: (error: unknown) => unknown, maxBytes: number): AnswerError {
-  if (error instanceof StreambackPublishError) return { text: error.message, details: { code: error.code } };
+  if (error instanceof StreambackPublishError || (error instanceof StreambackLaneError && error.code === 'OVERFLOW'))
+    return { text: error.message, details: { code: error.code } };
   const value = errorValue(error);
   let json: string | undefined;
   try {

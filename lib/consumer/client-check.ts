@@ -1,33 +1,38 @@
 import type { FeedbackStream } from '../streams/feedback-stream';
 
-/** Asks whether clients live: one look-up for all that are asked about in a tick. */
+/** What is asked of a request that has waited. */
+interface Question {
+  readonly inbox: string | undefined;
+  readonly id: string | undefined;
+  readonly answer: (wanted: boolean) => void;
+}
+
+/** Asks whether anybody still waits for requests that have waited themselves: one look-up for all that are asked about in a tick. */
 export class ClientCheck {
-  private asked: Map<string, ((alive: boolean) => void)[]> | undefined;
+  private asked: Question[] = [];
 
   constructor(
     private readonly feedback: FeedbackStream,
     private readonly leaseMs: number,
   ) {}
 
-  /** Whether the client behind an inbox lives; true when that cannot be told. */
-  isAlive(inbox: string): Promise<boolean> {
-    if (!this.asked) {
-      this.asked = new Map();
-      setImmediate(() => void this.look());
-    }
-    const { asked } = this;
-    return new Promise((resolve) => {
-      const waiting = asked.get(inbox);
-      if (waiting) waiting.push(resolve);
-      else asked.set(inbox, [resolve]);
-    });
+  /** Whether the client behind an inbox lives and has not cancelled; true when that cannot be told. */
+  isWanted(inbox: string | undefined, id: string | undefined): Promise<boolean> {
+    if (this.asked.length === 0) setImmediate(() => void this.look());
+    return new Promise((answer) => this.asked.push({ inbox, id, answer }));
   }
 
   private async look(): Promise<void> {
-    const asked = this.asked!;
-    this.asked = undefined;
-    const inboxes = [...asked.keys()];
-    const alive = await this.feedback.alive(inboxes, this.leaseMs).catch(() => new Set(inboxes) as ReadonlySet<string>);
-    for (const [inbox, waiting] of asked) for (const resolve of waiting) resolve(alive.has(inbox));
+    const { asked } = this;
+    this.asked = [];
+    const inboxes = [...new Set(asked.flatMap(({ inbox }) => inbox ?? []))];
+    const ids = [...new Set(asked.flatMap(({ id }) => id ?? []))];
+    const [alive, cancelled] = await Promise.all([
+      this.feedback.alive(inboxes, this.leaseMs).catch(() => new Set(inboxes)),
+      this.feedback.cancelled(ids).catch(() => new Set<string>()),
+    ]);
+    for (const { inbox, id, answer } of asked) {
+      answer((inbox === undefined || alive.has(inbox)) && !(id !== undefined && cancelled.has(id)));
+    }
   }
 }

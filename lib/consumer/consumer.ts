@@ -7,6 +7,7 @@ import { DeadLetters } from './dead-letters';
 import { DuplicateGuard } from './duplicate-guard';
 import { KeyOrder } from './key-order';
 import type { Listener } from './listener';
+import { CLOCK_TOLERANCE_MS } from './run';
 import { RunRegistry } from './run-registry';
 import { describeError, Runner, type ConsumerFeedback, type RunnerOptions, type Task } from './runner';
 
@@ -26,11 +27,13 @@ interface Bound {
 
 /** What failed for want of its feedback stream would fail again at once, and run its handler each time. */
 const HANDLE_AGAIN_DELAY_MS = 1_000;
+/** A request that is older when its turn comes may have been cancelled meanwhile, in ms. */
+const WAITED_MS = 250;
 
 /** The answering half of a connection: takes deliveries, decides which are run and in what order, and settles them. */
 export class Consumer {
   private readonly bound = new Map<string, Bound>();
-  private readonly registry = new RunRegistry();
+  private readonly registry: RunRegistry;
   private readonly runner: Runner;
   private readonly deadLetters: DeadLetters;
   private readonly clients?: ClientCheck;
@@ -46,6 +49,7 @@ export class Consumer {
     private readonly options: ConsumerOptions,
   ) {
     this.clock = options.clock ?? SYSTEM_CLOCK;
+    this.registry = new RunRegistry(feedback?.stream, options.leaseMs, this.clock);
     this.runner = new Runner(this.registry, feedback, options);
     this.deadLetters = new DeadLetters(main, options.logger, this.clock, (delivery) => this.isLeaving(delivery));
     for (const listener of listeners) {
@@ -57,9 +61,7 @@ export class Consumer {
     }
     if (feedback) {
       this.clients = new ClientCheck(feedback.stream, options.leaseMs);
-      feedback.inbox.receiveControl((message) => {
-        if (message.control === 'cancel') this.registry.cancel(message.id);
-      });
+      feedback.inbox.receiveControl((message) => this.registry.onControl(message));
     }
   }
 
@@ -80,7 +82,9 @@ export class Consumer {
 
   /** Stops fetching, waits for work in flight, then aborts it; what was aborted is delivered again (M8). Idempotent. */
   close(): Promise<void> {
-    this.closing ??= Promise.resolve().then(() => this.subscription?.close());
+    this.closing ??= Promise.resolve()
+      .then(() => this.subscription?.close())
+      .finally(() => this.registry.close());
     return this.closing;
   }
 
@@ -141,15 +145,16 @@ export class Consumer {
     return this.closing !== undefined || delivery.revoked.aborted;
   }
 
-  /** A request whose deadline has passed, or whose client is gone, is not started (F7). */
-  private isWanted({ delivery, envelope }: Task): boolean | Promise<boolean> {
-    if (envelope.feedbackTopic === null) return true;
+  /** A request whose deadline has passed, whose client is gone, or which was cancelled, is not started (F6, F7). */
+  private isWanted({ delivery, envelope, listener }: Task): boolean | Promise<boolean> {
+    const { feedbackTopic, deadline, inbox, id } = envelope;
+    if (feedbackTopic === null || !listener.options.cancellable) return true;
     const now = this.clock.now();
-    if (envelope.deadline !== undefined && envelope.deadline <= now) return false;
-    // A message that was sent just now has a client that lived a moment ago: only a backlog is worth a look-up.
+    if (deadline !== undefined && deadline + CLOCK_TOLERANCE_MS <= now) return false;
+    // A request that was sent just now has a client that lived a moment ago: only one that has waited is worth a look-up.
     const { timestamp } = delivery.message;
-    if (!envelope.inbox || !this.clients || (timestamp >= this.startedAt && now - timestamp <= this.options.leaseMs)) return true;
-    return this.clients.isAlive(envelope.inbox);
+    if (!this.clients || (timestamp >= this.startedAt && now - timestamp <= WAITED_MS)) return true;
+    return this.clients.isWanted(inbox, id);
   }
 }
 

@@ -6,6 +6,8 @@ export interface FrameFormat {
   /** @param lastJson an answer that was not sent yet */
   end(lastJson: string | undefined): readonly Buffer[];
   endWithError(error: string, details: ErrorDetails): Buffer;
+  /** That the handler runs; nothing where the reader knows no such frame. */
+  accepted(): readonly Buffer[];
 }
 
 /** Our own: numbered, and the last answer carries the end. */
@@ -15,6 +17,7 @@ export function runFrames(run: RunIdentity): FrameFormat {
     response: (valueJson) => encoder.response(valueJson),
     end: (lastJson) => [encoder.end(lastJson)],
     endWithError: (error, details) => encoder.endWithError(error, JSON.stringify(details)),
+    accepted: () => [encoder.accepted()],
   };
 }
 
@@ -24,5 +27,6 @@ export function listFrames(sourceGroup: string): FrameFormat {
     response: (valueJson) => pythonFrames.response(valueJson, sourceGroup),
     end: (lastJson) => [...(lastJson === undefined ? [] : [pythonFrames.response(lastJson, sourceGroup)]), pythonFrames.end(sourceGroup)],
     endWithError: (error) => pythonFrames.endWithError(error, sourceGroup),
+    accepted: () => [],
   };
 }

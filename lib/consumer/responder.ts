@@ -1,4 +1,5 @@
-import { StreambackAbortError, StreambackError, StreambackPublishError } from '../common/errors';
+import { StreambackAbortError, StreambackError, StreambackLaneError, StreambackPublishError } from '../common/errors';
+import { Queue } from '../common/queue';
 import type { FeedbackSource, FeedbackTarget, FeedbackWriter } from '../inbox/feedback-writer';
 import type { ErrorDetails } from '../protocol/frame';
 import { toJson } from '../protocol/json';
@@ -8,14 +9,14 @@ import type { FrameFormat } from './frame-format';
 /** Frames, and bytes, that may be on their way to the feedback stream before {@link Responder.room} makes a pulling handler wait. */
 const MAX_UNWRITTEN = 256;
 const MAX_UNWRITTEN_BYTES = 1_000_000;
+/** So far ahead of what it has sent may a client let a handler run, in frames. */
+const MAX_CREDIT_AHEAD = 65_536;
 
 interface Load {
   frames: number;
   /** About: characters of JSON. */
   bytes: number;
 }
-
-const nothing = (): Load => ({ frames: 0, bytes: 0 });
 
 export interface ResponderOptions {
   readonly target: FeedbackTarget;
@@ -24,40 +25,88 @@ export interface ResponderOptions {
   /** Names the request in errors. */
   readonly pattern: string;
   readonly maxAnswerBytes: number;
+  /** Answers of a source that cannot be slowed that are held for a slow reader; beyond, the lane errs OVERFLOW (F5). */
+  readonly maxBuffered: number;
+  /** Frames that may be sent before the reader asks for more; `undefined`: as many as come. */
+  readonly credit: number | undefined;
   /** Nobody reads any more. */
   readonly onGone: (reason: StreambackAbortError) => void;
 }
 
-/** Writes the answers of one run. The last answer waits for the end of the tick, so that the end may ride on it. */
+type Ending = { readonly kind: 'end' } | { readonly kind: 'error'; readonly text: string; readonly details: ErrorDetails };
+
+/**
+ * Writes the answers of one run, as far as its reader has given credit for; the others are held. The last answer waits for the end
+ * of the tick, so that the end may ride on it.
+ */
 export class Responder implements FeedbackSource {
-  private frames: Buffer[] = [];
-  private lastJson: string | undefined;
-  private ending: 'no' | 'asked' | 'drained' = 'no';
-  /** What was written since the last drain, what each drain took that is not known to be stored yet, and all of it together. */
-  private pending = nothing();
-  private readonly underWay: Load[] = [];
-  private readonly unwritten = nothing();
+  /** Answers, as JSON, that are not frames yet. */
+  private readonly held = new Queue<string>();
+  private heldBytes = 0;
+  /** What the last drain took and is not known to be stored yet: the writer has one write a target under way. */
+  private underWay: Load | undefined;
+  private credit: number;
+  /** Frames made: the `seq` of the next. */
+  private made = 0;
+  private ending: Ending | undefined;
+  /** Nothing more is made: the end was, or nobody wants it. */
+  private over = false;
+  private accepting = false;
+  private scheduled = false;
   private failure: StreambackError | undefined;
   private waiters: (() => void)[] = [];
 
-  constructor(private readonly options: ResponderOptions) {}
+  constructor(private readonly options: ResponderOptions) {
+    this.credit = options.credit ?? Infinity;
+  }
 
-  /** Takes one answer. @throws StreambackPublishError NOT_SERIALIZABLE, TOO_LARGE; what keeps earlier answers from being stored */
+  /** Whether the reader has been sent anything, or is about to be. */
+  get hasBegun(): boolean {
+    return this.made > 0 || this.held.size > 0 || this.ending !== undefined;
+  }
+
+  /**
+   * Takes one answer.
+   * @throws StreambackPublishError NOT_SERIALIZABLE, TOO_LARGE
+   * @throws StreambackLaneError OVERFLOW where the reader is too slow for what cannot be slowed
+   * @throws StreambackError what keeps earlier answers from being stored
+   */
   write(value: unknown): void {
-    if (this.ending !== 'no') return;
+    if (this.ending || this.over) return;
     if (this.failure) throw this.failure;
-    const { pattern, maxAnswerBytes, format } = this.options;
+    const { pattern, maxAnswerBytes, maxBuffered } = this.options;
     const json = toJson(value, `An answer of '${pattern}'`);
     // A UTF-16 unit is at most three bytes: only what may pass the limit is counted exactly.
     if (json.length * 3 > maxAnswerBytes && Buffer.byteLength(json) > maxAnswerBytes) {
+      const bytes = Buffer.byteLength(json);
       throw new StreambackPublishError(
         'TOO_LARGE',
-        `An answer of '${pattern}' has ${Buffer.byteLength(json)} bytes, maxAnswerBytes allows ${maxAnswerBytes}`,
+        `An answer of '${pattern}' has ${bytes} bytes, maxAnswerBytes allows ${maxAnswerBytes}`,
       );
     }
-    if (this.lastJson !== undefined) this.frames.push(format.response(this.lastJson));
-    this.lastJson = json;
-    this.schedule(json.length);
+    if (this.held.size >= maxBuffered) {
+      this.forgetHeld();
+      throw new StreambackLaneError('OVERFLOW', `The reader of '${pattern}' is more than ${maxBuffered} answers behind`);
+    }
+    this.held.push(json);
+    this.heldBytes += json.length;
+    this.schedule();
+  }
+
+  /** Tells the reader that the handler runs, if nothing else has. */
+  accept(): void {
+    if (this.hasBegun || this.over) return;
+    this.accepting = true;
+    this.schedule();
+  }
+
+  /** The reader takes frames whose `seq` is below `upTo`. */
+  grant(upTo: number): void {
+    const bounded = Math.min(upTo, this.made + MAX_CREDIT_AHEAD);
+    if (bounded <= this.credit) return;
+    this.credit = bounded;
+    if (this.held.size > 0) this.schedule();
+    this.wake();
   }
 
   /** Nothing while there is room for a further answer, else a promise of room. */
@@ -67,89 +116,102 @@ export class Responder implements FeedbackSource {
 
   /** Resolves when all that was written so far is stored, or will never be. */
   flushed(): Promise<void> {
-    return this.change(() => this.unwritten.frames === 0);
+    return this.change(() => this.held.size === 0 && !this.scheduled && !this.underWay);
   }
 
   /** Writes the end; resolves when it is stored. @throws StreambackError when it cannot be */
   end(): Promise<void> {
-    if (this.ending === 'no') {
-      this.ending = 'asked';
-      this.schedule(0);
-    }
-    return this.stored();
+    return this.finish({ kind: 'end' });
   }
 
   /** Writes the end with an error; resolves when it is stored. @throws StreambackError when it cannot be */
-  endWithError(error: string, details: ErrorDetails): Promise<void> {
-    if (this.ending === 'no') {
-      if (this.lastJson !== undefined) this.frames.push(this.options.format.response(this.lastJson));
-      this.lastJson = undefined;
-      this.frames.push(this.options.format.endWithError(error, details));
-      this.ending = 'drained';
-      this.schedule(0);
-    }
-    return this.stored();
+  endWithError(text: string, details: ErrorDetails): Promise<void> {
+    return this.finish({ kind: 'error', text, details });
   }
 
   /** What comes from now on is dropped. */
   abandon(): void {
-    this.ending = 'drained';
-    this.frames = [];
-    this.lastJson = undefined;
-    this.discharge(this.pending);
-    this.pending = nothing();
+    this.over = true;
+    this.forgetHeld();
     this.wake();
   }
 
   drain(items: InboxItem[]): void {
-    for (const frame of this.frames) items.push({ field: 'frame', value: frame });
-    this.frames = [];
+    this.scheduled = false;
+    if (this.over) return;
+    const load: Load = { frames: 0, bytes: 0 };
+    const make = (frames: readonly Buffer[], bytes: number): void => {
+      for (const value of frames) items.push({ field: 'frame', value });
+      this.made += frames.length;
+      load.frames += frames.length;
+      load.bytes += bytes;
+    };
     const { format } = this.options;
-    if (this.ending === 'asked') {
-      for (const frame of format.end(this.lastJson)) items.push({ field: 'frame', value: frame });
-      this.ending = 'drained';
-    } else if (this.lastJson !== undefined) items.push({ field: 'frame', value: format.response(this.lastJson) });
-    this.lastJson = undefined;
-    this.underWay.push(this.pending);
-    this.pending = nothing();
+    if (this.accepting && this.made === 0 && this.held.size === 0) make(format.accepted(), 0);
+    this.accepting = false;
+    const rides = this.ending?.kind === 'end' ? 1 : 0;
+    while (this.held.size > rides && this.made < this.credit) {
+      const json = this.takeHeld()!;
+      make([format.response(json)], json.length);
+    }
+    if (this.ending && this.held.size <= rides) {
+      const last = this.takeHeld();
+      make(this.ending.kind === 'end' ? format.end(last) : [format.endWithError(this.ending.text, this.ending.details)], last?.length ?? 0);
+      this.over = true;
+    }
+    if (load.frames > 0) this.underWay = load;
   }
 
   written(result: WriteResult | StreambackError): void {
-    this.discharge(this.underWay.shift());
+    this.underWay = undefined;
     if (result === 'gone') this.options.onGone(new StreambackAbortError('CLIENT_LOST', "The client's inbox is gone"));
-    else if (result !== 'written') this.failure = result;
+    else if (result !== 'written') {
+      this.failure = result;
+      this.forgetHeld();
+    }
     this.wake();
   }
 
-  private async stored(): Promise<void> {
+  private async finish(ending: Ending): Promise<void> {
+    if (!this.ending && !this.over) {
+      this.ending = ending;
+      this.schedule();
+    }
     await this.flushed();
     if (this.failure) throw this.failure;
   }
 
-  private schedule(bytes: number): void {
-    if (this.pending.frames === 0) this.options.writer.schedule(this.options.target, this);
-    for (const load of [this.pending, this.unwritten]) {
-      load.frames += 1;
-      load.bytes += bytes;
-    }
+  private schedule(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    this.options.writer.schedule(this.options.target, this);
   }
 
-  private discharge(load: Load | undefined): void {
-    this.unwritten.frames -= load?.frames ?? 0;
-    this.unwritten.bytes -= load?.bytes ?? 0;
+  private takeHeld(): string | undefined {
+    const json = this.held.shift();
+    this.heldBytes -= json?.length ?? 0;
+    return json;
+  }
+
+  private forgetHeld(): void {
+    this.held.clear();
+    this.heldBytes = 0;
   }
 
   private hasRoom(): boolean {
-    return this.unwritten.frames < MAX_UNWRITTEN && this.unwritten.bytes < MAX_UNWRITTEN_BYTES;
+    const frames = this.held.size + (this.underWay?.frames ?? 0);
+    const bytes = this.heldBytes + (this.underWay?.bytes ?? 0);
+    return this.over || (frames < MAX_UNWRITTEN && bytes < MAX_UNWRITTEN_BYTES && this.made + this.held.size < this.credit);
   }
 
   private change(done: () => boolean): Promise<void> {
+    if (done()) return Promise.resolve();
     return new Promise((resolve) => {
-      const check = (): void => {
+      const look = (): void => {
         if (done()) resolve();
-        else this.waiters.push(check);
+        else this.waiters.push(look);
       };
-      check();
+      this.waiters.push(look);
     });
   }
 

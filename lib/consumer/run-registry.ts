@@ -1,16 +1,35 @@
+import type { Clock } from '../common/clock';
+import { Deadlines } from '../common/deadlines';
 import { StreambackAbortError } from '../common/errors';
+import type { ControlMessage } from '../protocol/control-message';
+import type { FeedbackStream } from '../streams/feedback-stream';
+import { ClientWatch } from './client-watch';
 import type { Run } from './run';
+import { SilenceWatch } from './silence-watch';
 
-/** The runs of this process, and what stops them from outside: control, and the loss of their messages. */
+/** The runs of this process, and what stops them from outside: control, deadlines, their client's death, and the loss of their messages. */
 export class RunRegistry {
   /** Runs of requests by the request's id: what control is for. */
   private readonly requests = new Map<string, Run>();
   /** Runs by what revokes their deliveries: one abort listener a partition, not one a message. */
   private readonly owned = new WeakMap<AbortSignal, Set<Run>>();
+  private readonly deadlines: Deadlines;
+  private readonly silence: SilenceWatch;
+  private readonly clients?: ClientWatch;
+
+  constructor(feedback: FeedbackStream | undefined, leaseMs: number, clock: Clock) {
+    this.deadlines = new Deadlines(this.requests, clock);
+    this.silence = new SilenceWatch(clock);
+    if (feedback) this.clients = new ClientWatch(this.requests, feedback, leaseMs, clock);
+  }
 
   /** @param revoked aborts when the message belongs to another */
   add(run: Run, revoked: AbortSignal): void {
-    if (run.responder) this.requests.set(run.id, run);
+    if (run.responder) {
+      this.requests.set(run.id, run);
+      this.silence.watch(run);
+      if (run.deadline !== Infinity) this.deadlines.watch(run);
+    }
     this.ownedBy(revoked).add(run);
   }
 
@@ -19,9 +38,17 @@ export class RunRegistry {
     this.ownedBy(revoked).delete(run);
   }
 
-  /** The client does not wait for this request any more. */
-  cancel(id: string): void {
-    this.requests.get(id)?.abort(new StreambackAbortError('CANCELLED', 'The client does not wait any more'));
+  /** A client says something of its request. */
+  onControl(message: ControlMessage): void {
+    const run = this.requests.get(message.id);
+    if (message.control === 'credit') run?.responder?.grant(message.upTo);
+    else run?.abort(new StreambackAbortError('CANCELLED', 'The client does not wait any more'));
+  }
+
+  close(): void {
+    this.deadlines.close();
+    this.silence.close();
+    this.clients?.close();
   }
 
   private ownedBy(revoked: AbortSignal): Set<Run> {

@@ -1,15 +1,24 @@
-import type { StreambackAbortError } from '../common/errors';
+import type { Expiring } from '../common/deadlines';
+import { StreambackAbortError } from '../common/errors';
 import type { CallContext } from '../context/call-context';
 import type { Envelope } from '../protocol/envelope';
 import type { MainStreamMessage } from '../streams/main-stream';
 import type { Responder } from './responder';
 
+/** So far may the clocks of client and consumer differ, in ms, before a request is held to be late: its client's own cancel is exact. */
+export const CLOCK_TOLERANCE_MS = 1_000;
+
+/** Aborts for want of somebody who waits; the message is done with all the same. */
+const NOBODY_WAITS: ReadonlySet<string> = new Set(['CANCELLED', 'CLIENT_LOST', 'DEADLINE_EXCEEDED']);
+
 /** One execution of a handler for a message. */
-export class Run implements CallContext {
+export class Run implements CallContext, Expiring {
   /** The error as the handler threw it, before exception filters; undefined while it has not failed. */
   failure: unknown;
   /** Called once it is over, whatever became of it. */
   onOver?: () => void;
+  /** It has ended, for whatever reason. */
+  isOver = false;
   private abortedBy?: StreambackAbortError;
   private controller?: AbortController;
   private readonly teardowns = new Set<(reason: StreambackAbortError) => void>();
@@ -19,6 +28,7 @@ export class Run implements CallContext {
    * @param attempt from 1
    * @param deadline epoch ms, or Infinity
    * @param responder where answers go; null in an event
+   * @param cancellable whether it is stopped when nobody waits any more; it is always stopped when its message is not ours any more
    */
   constructor(
     readonly id: string,
@@ -27,7 +37,16 @@ export class Run implements CallContext {
     readonly attempt: number,
     readonly deadline: number,
     readonly responder: Responder | null,
+    private readonly cancellable = true,
   ) {}
+
+  get expiresAt(): number {
+    return this.deadline + CLOCK_TOLERANCE_MS;
+  }
+
+  expire(): void {
+    this.abort(new StreambackAbortError('DEADLINE_EXCEEDED', 'The deadline of the request has passed'));
+  }
 
   /** Why it was aborted, if it was. */
   get aborted(): StreambackAbortError | undefined {
@@ -45,7 +64,8 @@ export class Run implements CallContext {
 
   /** Stops the handler: its signal aborts, what it returned is torn down. The first reason stays. */
   abort(reason: StreambackAbortError): void {
-    if (this.abortedBy) return;
+    if (this.abortedBy || this.isOver) return;
+    if (!this.cancellable && NOBODY_WAITS.has(reason.code)) return this.responder?.abandon();
     this.abortedBy = reason;
     this.controller?.abort(reason);
     for (const teardown of [...this.teardowns]) teardown(reason);

@@ -60,7 +60,7 @@ export class Runner {
     const { message, revoked } = delivery;
     const id = envelope.id ?? `${message.topic}-${message.partition}-${message.offset}`;
     const responder = this.responderFor(listener, envelope, message.rank, attempt, (reason) => run.abort(reason));
-    const run: Run = new Run(id, envelope, message, attempt, envelope.deadline ?? Infinity, responder);
+    const run: Run = new Run(id, envelope, message, attempt, envelope.deadline ?? Infinity, responder, listener.options.cancellable);
     this.registry.add(run, revoked);
     let outcome: RunOutcome = 'done';
     try {
@@ -70,6 +70,7 @@ export class Runner {
       outcome = 'failed';
       await this.onFailure(run, listener, error);
     } finally {
+      run.isOver = true;
       run.onOver?.();
       this.registry.delete(run, revoked);
     }
@@ -78,19 +79,25 @@ export class Runner {
     return DELIVERED_AGAIN.has(run.aborted.code) ? 'again' : 'done';
   }
 
-  private async onFailure({ aborted, responder, envelope }: Run, { pattern }: Listener, error: unknown): Promise<void> {
+  private async onFailure(run: Run, { pattern }: Listener, error: unknown): Promise<void> {
     const { logger, errorValue, maxAnswerBytes } = this.options;
-    if (aborted) logger.debug(`'${pattern}' failed after it was aborted: ${describeError(error)}`);
-    else if (responder) {
+    const { aborted, responder, envelope, failure } = run;
+    if (aborted) return logger.debug(`'${pattern}' failed after it was aborted: ${describeError(error)}`);
+    // What the handler threw is Nest's to log; what became of its answers, or of an event, is ours.
+    if (error instanceof StreambackError) logger.error(`'${pattern}' could not answer: ${describeError(error)}`);
+    if (responder) {
       const { text, details } = answerError(error, errorValue, maxAnswerBytes);
       await responder.endWithError(text, details);
-    } else logger.error(`The ${envelope.feedbackTopic === null ? 'event' : 'request'} '${pattern}' failed: ${describeError(error)}`);
+    } else {
+      const what = envelope.feedbackTopic === null ? 'event' : 'request';
+      logger.error(`The ${what} '${pattern}' failed: ${describeError(failure ?? error)}`);
+    }
   }
 
   /** Null where nothing is answered: for an event, or for want of a feedback stream that reaches the requester. */
   private responderFor(
-    { pattern }: Listener,
-    { id, feedbackTopic, inbox }: Envelope,
+    { pattern, options: { maxBuffered } }: Listener,
+    { id, feedbackTopic, inbox, credit }: Envelope,
     run: number,
     attempt: number,
     onGone: (reason: StreambackAbortError) => void,
@@ -104,6 +111,8 @@ export class Runner {
       writer,
       pattern,
       maxAnswerBytes,
+      maxBuffered,
+      credit,
       onGone,
       target: byInbox ? { form: 'inbox', key: inbox } : { form: 'list', key: feedbackTopic },
       // Only our own clients give an id, and only they know numbered frames.

@@ -15,6 +15,7 @@ export class FrameOrder {
   private group: string | null = null;
   private nextSeq = 0;
   private emitted = false;
+  private followed = 0;
 
   /** The consumer whose run is followed: who to send control to. */
   get instance(): string | undefined {
@@ -26,6 +27,21 @@ export class FrameOrder {
     return Math.max(this.attempt, 0);
   }
 
+  /** Whether the reader has been given an answer. */
+  get hasEmitted(): boolean {
+    return this.emitted;
+  }
+
+  /** How many runs have been followed. */
+  get runs(): number {
+    return this.followed;
+  }
+
+  /** The consumer that was followed is gone: another may begin, with no lower rank. */
+  forget(): void {
+    this.from = undefined;
+  }
+
   accept(frame: Frame): FrameVerdict {
     const { seq, run, attempt, instance } = frame;
     if (frame.event === 'unreadable') return malformed('a frame of an unknown kind');
@@ -35,13 +51,14 @@ export class FrameOrder {
     if (this.from !== undefined && frame.sourceGroup !== this.group) return 'drop';
     const rank = run - this.run || attempt - this.attempt;
     if (rank < 0) return 'drop';
-    if (rank > 0) {
+    if (rank > 0 || this.from === undefined) {
       if (this.emitted) return new StreambackLaneError('RESTARTED', 'The handler began anew after answers had been read');
       this.run = run;
       this.attempt = attempt;
       this.from = instance;
       this.group = frame.sourceGroup;
       this.nextSeq = 0;
+      this.followed += 1;
     } else if (instance !== this.from) return 'drop';
     if (seq < this.nextSeq) return 'drop';
     if (seq > this.nextSeq) {

@@ -31,6 +31,7 @@ export class Lane<Answer = unknown> implements AsyncIterable<Answer> {
     private readonly clock: Clock,
   ) {
     this.request = start({
+      pulls: true,
       next: (value) => this.onAnswer(value as Answer),
       error: (error) => this.onOver({ error }),
       complete: () => this.onOver('end'),
@@ -60,7 +61,10 @@ export class Lane<Answer = unknown> implements AsyncIterable<Answer> {
    */
   async read(options?: LaneReadOptions): Promise<Answer | undefined> {
     if (options) checkOptions<LaneReadOptions>(options, READ_RULES, 'read');
-    if (this.buffered.size > 0) return this.buffered.shift();
+    if (this.buffered.size > 0) {
+      this.request.onRead();
+      return this.buffered.shift();
+    }
     if (this.outcome) return settled(this.outcome);
     return new Promise<Answer | undefined>((resolve, reject) => {
       const waiter: Waiter<Answer> = { resolve, reject };
@@ -99,8 +103,9 @@ export class Lane<Answer = unknown> implements AsyncIterable<Answer> {
 
   private onAnswer(answer: Answer): void {
     const waiter = this.waiters.shift();
-    if (waiter) waiter.resolve(answer);
-    else this.buffered.push(answer);
+    if (!waiter) return this.buffered.push(answer);
+    waiter.resolve(answer);
+    this.request.onRead();
   }
 
   private onOver(outcome: { readonly error: unknown } | 'end'): void {

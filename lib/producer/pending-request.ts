@@ -1,11 +1,14 @@
 import { StreambackLaneError, StreambackTimeoutError, type WaitingFor } from '../common/errors';
 import type { Frame } from '../protocol/frame';
 import type { Expiring } from '../common/deadlines';
+import type { CreditWindow } from './credit-window';
 import { FrameOrder } from './frame-order';
 import { remoteError } from './remote-error';
 
 /** Who takes the answers of one request; an Rx subscriber is one. */
 export interface AnswerObserver {
+  /** It says itself when an answer is read, by `PendingRequest.onRead`; else one is when `next` returns. */
+  readonly pulls?: boolean;
   next(value: unknown): void;
   error(error: unknown): void;
   complete(): void;
@@ -16,6 +19,8 @@ export interface PendingRequestOwner {
   now(): number;
   /** The request is over: for whatever reason, once. `cancel`: its handler may still be running. */
   onOver(request: PendingRequest, cancel: boolean): void;
+  /** The reader has room for frames below `upTo`. */
+  onGrant(request: PendingRequest, upTo: number): void;
 }
 
 const TIMEOUT_TEXT: Record<WaitingFor, string> = {
@@ -29,6 +34,8 @@ const TIMEOUT_TEXT: Record<WaitingFor, string> = {
 export class PendingRequest implements Expiring {
   /** The group that answers; null before the first frame. */
   group: string | null = null;
+  /** It was handed to the main stream: somebody may be handling it. */
+  wasSent = false;
   private readonly order = new FrameOrder();
   private waitingFor: WaitingFor = 'broker';
   private lastActivity: number;
@@ -41,6 +48,7 @@ export class PendingRequest implements Expiring {
     private readonly observer: AnswerObserver,
     readonly deadline: number,
     private readonly idleTimeoutMs: number,
+    private readonly window: CreditWindow,
     private readonly owner: PendingRequestOwner,
   ) {
     this.lastActivity = owner.now();
@@ -56,6 +64,21 @@ export class PendingRequest implements Expiring {
 
   get attempt(): number {
     return this.order.currentAttempt;
+  }
+
+  /** When the last frame came, or it was made; epoch ms. */
+  get activeAt(): number {
+    return this.lastActivity;
+  }
+
+  /** Whether its consumer waits for credit. */
+  get isStarving(): boolean {
+    return this.window.isStarving;
+  }
+
+  /** The credit that stands granted. */
+  get upTo(): number {
+    return this.window.upTo;
   }
 
   get expiresAt(): number {
@@ -74,9 +97,12 @@ export class PendingRequest implements Expiring {
 
   onFrame(frame: Frame): void {
     if (this.over) return;
+    const { runs } = this.order;
     const verdict = this.order.accept(frame);
     if (verdict === 'drop') return;
     if (verdict !== 'deliver') return this.fail(verdict);
+    if (this.order.runs !== runs && runs > 0) this.window.restart();
+    this.window.onFrame(frame.bytes);
     this.lastActivity = this.owner.now();
     this.group = frame.sourceGroup;
     this.waitingFor = frame.event === 'accepted' ? 'first-answer' : 'next-answer';
@@ -89,6 +115,22 @@ export class PendingRequest implements Expiring {
     if (ends) this.finish(false);
     if (frame.hasValue) this.observer.next(frame.value);
     if (ends) this.observer.complete();
+    else if (!frame.hasValue || !this.observer.pulls) this.onRead();
+  }
+
+  /** The reader took one more answer: there is room for another. */
+  onRead(): void {
+    if (this.over) return;
+    const upTo = this.window.onRead();
+    if (upTo !== undefined) this.owner.onGrant(this, upTo);
+  }
+
+  /** The consumer's lease has ended: what it has answered stays half, what it has not is left to the next run (F2). */
+  consumerLost(): void {
+    if (this.order.hasEmitted)
+      return this.fail(new StreambackLaneError('CONSUMER_LOST', `The process that answered '${this.pattern}' is gone`));
+    this.order.forget();
+    this.waitingFor = 'consumer';
   }
 
   expire(): void {
@@ -123,6 +165,7 @@ export class PendingRequest implements Expiring {
 
   private finish(cancel: boolean): void {
     this.over = true;
+    this.window.close();
     this.owner.onOver(this, cancel);
   }
 }

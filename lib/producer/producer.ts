@@ -3,19 +3,28 @@ import { StreambackConfigError, StreambackConnectionError, StreambackPublishErro
 import { currentCall } from '../context/call-context';
 import type { FeedbackWriter } from '../inbox/feedback-writer';
 import type { Inbox } from '../inbox/inbox';
-import { encodeControl } from '../protocol/control-message';
 import { encodeEnvelope } from '../protocol/envelope';
 import type { Frame } from '../protocol/frame';
 import { toJson } from '../protocol/json';
 import { feedbackTopicOf, newId } from '../protocol/keys';
 import { topicOf } from '../protocol/topic-name';
+import type { FeedbackStream } from '../streams/feedback-stream';
 import type { MainStream, MessageHeader } from '../streams/main-stream';
 import { Deadlines } from '../common/deadlines';
+import { CreditWindow, type CreditBudget } from './credit-window';
 import { Lane } from './lane';
 import { PendingRequest, type AnswerObserver, type PendingRequestOwner } from './pending-request';
-import { DEFAULT_IDLE_TIMEOUT_MS, type StreambackRequestOptions } from './request-options';
+import { RemoteControl, type RemoteControlOptions } from './remote-control';
+import { DEFAULT_CREDIT, DEFAULT_IDLE_TIMEOUT_MS, type StreambackRequestOptions } from './request-options';
 
-export interface ProducerOptions {
+/** What answers come by. */
+export interface ProducerFeedback {
+  readonly stream: FeedbackStream;
+  readonly inbox: Inbox;
+  readonly writer: FeedbackWriter;
+}
+
+export interface ProducerOptions extends RemoteControlOptions {
   readonly group: string;
   readonly topicsPrefix: string;
   readonly maxMessageBytes: number;
@@ -23,6 +32,8 @@ export interface ProducerOptions {
   readonly clock?: Clock;
 }
 
+/** What the grown windows of all lanes may stand for. */
+const CREDIT_BUDGET_BYTES = 32_000_000;
 /** Topics of patterns are remembered, up to so many: patterns can be made up while running. */
 const MAX_REMEMBERED_TOPICS = 1_000;
 const NO_HEADERS: readonly MessageHeader[] = [];
@@ -33,6 +44,8 @@ export class Producer implements PendingRequestOwner {
   private readonly deadlines: Deadlines;
   private readonly clock: Clock;
   private readonly topics = new Map<string, string>();
+  private readonly control?: RemoteControl;
+  private readonly budget: CreditBudget = { bytes: CREDIT_BUDGET_BYTES };
   private connecting?: Promise<void>;
   private connected = false;
   private closed = false;
@@ -40,12 +53,14 @@ export class Producer implements PendingRequestOwner {
   /** @param feedback what answers come by; without it only events can be sent */
   constructor(
     private readonly main: MainStream,
-    private readonly feedback: { readonly inbox: Inbox; readonly writer: FeedbackWriter } | undefined,
+    private readonly feedback: ProducerFeedback | undefined,
     private readonly options: ProducerOptions,
   ) {
     this.clock = options.clock ?? SYSTEM_CLOCK;
     this.deadlines = new Deadlines(this.requests, this.clock);
-    feedback?.inbox.receive({
+    if (!feedback) return;
+    this.control = new RemoteControl(this.requests, feedback.stream, feedback.writer, options, this.clock);
+    feedback.inbox.receive({
       onFrame: (frame) => this.onFrame(frame),
       onLost: (error) => [...this.requests.values()].forEach((request) => request.fail(error)),
     });
@@ -74,7 +89,8 @@ export class Producer implements PendingRequestOwner {
   request(pattern: string, data: unknown, options: StreambackRequestOptions, observer: AnswerObserver): PendingRequest {
     const { timeoutMs = this.options.defaults.timeoutMs, idleTimeoutMs = this.options.defaults.idleTimeoutMs } = options;
     const deadline = Math.min(timeoutMs === undefined ? Infinity : this.now() + timeoutMs, currentCall()?.deadline ?? Infinity);
-    const request = new PendingRequest(newId(), pattern, observer, deadline, idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS, this);
+    const window = new CreditWindow(options.credit ?? this.options.defaults.credit ?? DEFAULT_CREDIT, this.budget);
+    const request = new PendingRequest(newId(), pattern, observer, deadline, idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS, window, this);
     this.requests.set(request.id, request);
     try {
       this.start(request, data, options);
@@ -92,10 +108,13 @@ export class Producer implements PendingRequestOwner {
   /** Ends all requests in flight, whose handlers are told; nothing can be sent any more. */
   close(): void {
     if (this.closed) return;
-    const error = new StreambackConnectionError('CLOSED', 'The client was closed while the request was in flight');
+    const error = new StreambackConnectionError('CLOSED', 'The client was closed while the request was in flight', {
+      remedy: 'Close the client when its requests have ended.',
+    });
     for (const request of [...this.requests.values()]) request.fail(error);
     this.closed = true;
     this.deadlines.close();
+    this.control?.close();
   }
 
   now(): number {
@@ -104,14 +123,18 @@ export class Producer implements PendingRequestOwner {
 
   onOver(request: PendingRequest, cancel: boolean): void {
     this.requests.delete(request.id);
-    if (cancel && request.instance !== undefined) {
-      const value = encodeControl({ control: 'cancel', id: request.id });
-      this.feedback!.writer.send({ form: 'inbox', key: request.instance }, { field: 'control', value });
-    }
+    if (cancel && request.wasSent) this.control?.cancel(request);
+  }
+
+  onGrant(request: PendingRequest, upTo: number): void {
+    this.control?.grant(request, upTo);
   }
 
   private onFrame(frame: Frame): void {
-    if (frame.id !== undefined) this.requests.get(frame.id)?.onFrame(frame);
+    if (frame.id === undefined) return;
+    const request = this.requests.get(frame.id);
+    if (request) request.onFrame(frame);
+    else this.control?.onStrayFrame(frame.id, frame.instance);
   }
 
   private start(request: PendingRequest, data: unknown, options: StreambackRequestOptions): void {
@@ -128,8 +151,10 @@ export class Producer implements PendingRequestOwner {
     }
     const valueJson = toJson(data, `The data of '${request.pattern}'`);
     this.deadlines.watch(request);
+    this.control?.watch();
     const publish = (): void => {
       if (request.isOver) return;
+      request.wasSent = true;
       this.publish(request.pattern, valueJson, request.id, request, options).then(
         () => request.acknowledged(),
         (error: unknown) => request.unpublished(error),
@@ -160,6 +185,7 @@ export class Producer implements PendingRequestOwner {
       id,
       ...(request && { inbox: this.feedback!.inbox.key }),
       ...(request && request.deadline !== Infinity && { deadline: request.deadline, timeoutMs: request.deadline - this.now() }),
+      ...(request && { credit: request.upTo }),
     });
     const headers = encodeHeaders(options.headers);
     const bytes =

@@ -41,6 +41,8 @@ export interface Frame {
   readonly run?: number;
   readonly attempt?: number;
   readonly instance?: string;
+  /** Its size on the wire. */
+  readonly bytes: number;
 }
 
 /** Makes the frames of one run; numbers them. */
@@ -107,6 +109,7 @@ export function decodeFrame(bytes: Buffer): Frame {
     run: rank(run),
     attempt: rank(attempt),
     instance: isInbox(instance) ? instance : undefined,
+    bytes: bytes.length,
   };
 }
 

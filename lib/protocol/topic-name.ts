@@ -17,9 +17,11 @@ export const ESCAPED_PREFIX = 'streamback.pattern.';
  * @throws StreambackConfigError INVALID_PATTERN for an empty pattern and for reserved names
  */
 export function topicOf(pattern: string, prefix = ''): string {
-  if (pattern === '') throw new StreambackConfigError('INVALID_PATTERN', 'A pattern must not be empty');
+  if (pattern === '') throw new StreambackConfigError('INVALID_PATTERN', 'A pattern must not be empty', { remedy: 'Give it a name.' });
   if (pattern.endsWith(DEAD_LETTER_SUFFIX)) {
-    throw new StreambackConfigError('INVALID_PATTERN', `The pattern '${pattern}' ends in '.dlt', which is kept for dead letters`);
+    throw new StreambackConfigError('INVALID_PATTERN', `The pattern '${pattern}' ends in '.dlt', which is kept for dead letters`, {
+      remedy: 'Choose another name.',
+    });
   }
   if (/\p{Surrogate}/u.test(pattern))
     throw new StreambackConfigError('INVALID_PATTERN', `The pattern '${pattern}' is not well-formed Unicode`);

@@ -80,6 +80,13 @@ export interface FeedbackStream {
    * this stream's own connection has been up for a whole `leaseMs`, so that an outage is not taken for a death.
    */
   alive(inboxes: readonly string[], leaseMs: number): Promise<ReadonlySet<string>>;
+  /**
+   * Marks requests as not wanted any more, for consumers that have not started them.
+   * @param ttlMs life of the marks
+   */
+  cancel(ids: readonly string[], ttlMs: number): Promise<void>;
+  /** Which of these requests are marked. */
+  cancelled(ids: readonly string[]): Promise<ReadonlySet<string>>;
   /** Called with each change; the first call comes at once. Returns a function that ends it. */
   onStatus(listener: (status: StreamStatus) => void): () => void;
   /** Frees everything. Idempotent. Readers are closed before. */

@@ -48,6 +48,9 @@ export function parseStreamsUrl(text: string): StreamsUrl {
   const trimmed = text.trim();
   // A single memory:// names both streams; any other lone URL would leave it open where the answers go.
   if (trimmed.startsWith('memory://') && !trimmed.includes('&')) return { main: trimmed, feedback: trimmed };
+  if (/^[a-z][a-z0-9+.-]*:\/\/[^=]*$/i.test(trimmed) || /^[^=&]+$/.test(trimmed)) {
+    throw invalid(text, 'streams does not say which stream this is', `Write it as 'main=${redact(trimmed)}&feedback=redis://host:6379'.`);
+  }
   const found: { -readonly [Key in keyof StreamsUrl]?: string } = {};
   for (const part of trimmed.split('&')) {
     const separator = part.indexOf('=');

@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import type { StreambackLogger } from '../common/logger';
 import { Consumer } from '../consumer/consumer';
 import type { Listener } from '../consumer/listener';
+import type { ConsumerFeedback } from '../consumer/runner';
 import { FeedbackWriter } from '../inbox/feedback-writer';
 import { Inbox } from '../inbox/inbox';
 import { Producer } from '../producer/producer';
@@ -43,16 +44,15 @@ export class StreambackConnection {
       this.inbox = new Inbox(this.feedback, { leaseMs, ttlMs, logger: this.logger });
       this.writer = new FeedbackWriter(this.feedback, ttlMs, this.logger);
     }
-    this.producer = new Producer(this.main, this.inbox && this.writer && { inbox: this.inbox, writer: this.writer }, {
+    this.producer = new Producer(this.main, this.answering(), {
       ...this.options,
       defaults: this.options.requests,
+      cancelTtlMs: ttlMs,
     });
   }
 
   consumer(listeners: readonly Listener[]): Consumer {
-    const { feedback: stream, inbox, writer } = this;
-    const feedback = stream && inbox && writer && { stream, inbox, writer };
-    return new Consumer(this.main, feedback, listeners, { ...this.options, logger: this.logger, errorValue });
+    return new Consumer(this.main, this.answering(), listeners, { ...this.options, logger: this.logger, errorValue });
   }
 
   /** Told the connection's status, at once and with each change. Returns a function that ends it. */
@@ -75,6 +75,12 @@ export class StreambackConnection {
   async release(): Promise<void> {
     this.users -= 1;
     if (this.users === 0) await this.close();
+  }
+
+  /** What answers travel by; nothing where messages go one way only. */
+  private answering(): ConsumerFeedback | undefined {
+    const { feedback: stream, inbox, writer } = this;
+    return stream && inbox && writer && { stream, inbox, writer };
   }
 
   private close(): Promise<void> {

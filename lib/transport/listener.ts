@@ -14,7 +14,7 @@ export const listener = (options: StreambackListenerOptions): StreambackListener
  * @throws StreambackConfigError INVALID_OPTION, for a misspelt one too, and where two handlers of one pattern contradict each other
  */
 export function addListenerOptions(pattern: string, said: StreambackListenerOptions, extras: object): StreambackListenerOptions {
-  const where = `listener '${pattern}'`;
+  const where = `listener(${pattern})`;
   checkOptions<StreambackListenerOptions>(extras, LISTENER_RULES, where);
   const together: Record<string, unknown> = { ...said };
   for (const [name, value] of Object.entries(extras)) {

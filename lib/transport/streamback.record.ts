@@ -44,6 +44,11 @@ export class StreambackRecordBuilder<Data = unknown> {
     return this.set({ timeoutMs });
   }
 
+  /** Answers that a pulling handler may be ahead of its reader at first. */
+  setCredit(credit: number): this {
+    return this.set({ credit });
+  }
+
   /** @throws StreambackConfigError INVALID_OPTION */
   build(): StreambackRecord<Data> {
     return new StreambackRecord(this.data, this.options);

@@ -286,8 +286,8 @@ describe('at start', () => {
     }
     await expect(start(Typo)).rejects.toMatchObject({
       code: 'INVALID_OPTION',
-      option: "listener 'typo'.concurency",
-      remedy: "Did you mean 'concurrency'?",
+      option: 'listener(typo).concurency',
+      remedy: "Did you mean 'listener(typo).concurrency'?",
     });
   });
 
@@ -308,7 +308,7 @@ describe('at start', () => {
       @EventPattern<string>('both', listener({ order: 'none', concurrency: 2 }))
       two(): void {}
     }
-    await expect(start(Contradicting)).rejects.toMatchObject({ code: 'INVALID_OPTION', option: "listener 'both'.order" });
+    await expect(start(Contradicting)).rejects.toMatchObject({ code: 'INVALID_OPTION', option: 'listener(both).order' });
   });
 
   it('an option that is undefined counts as left out', async () => {
@@ -347,7 +347,7 @@ describe('at start', () => {
     [
       'a nested typo',
       { group: 'g', kafka: { partition: 3 } },
-      { code: 'INVALID_OPTION', option: 'kafka.partition', remedy: "Did you mean 'partitions'?" },
+      { code: 'INVALID_OPTION', option: 'kafka.partition', remedy: "Did you mean 'kafka.partitions'?" },
     ],
     [
       'static membership',

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { checkOptions } from '../../lib/common/option-rules';
 import { StreambackConfigError } from '../../lib/common/errors';
 import { DEFAULT_LISTENER_OPTIONS } from '../../lib/consumer/listener';
-import { DEFAULT_IDLE_TIMEOUT_MS } from '../../lib/producer/request-options';
+import { DEFAULT_CREDIT, DEFAULT_IDLE_TIMEOUT_MS } from '../../lib/producer/request-options';
 import { CONNECTION_RULES, LISTENER_RULES, REQUEST_RULES } from '../../lib/streamback.option-rules';
 import { connectionOptions } from '../../lib/transport/connection-options';
 
@@ -78,13 +78,13 @@ describe('docs/options.md', () => {
 
   it('says the defaults that the code has', () => {
     const shown = (value: unknown): string =>
-      `\`${typeof value === 'number' ? value.toLocaleString('en').replaceAll(',', '_') : `'${String(value)}'`}\``;
+      `\`${typeof value === 'number' ? value.toLocaleString('en').replaceAll(',', '_') : typeof value === 'string' ? `'${value}'` : String(value)}\``;
     const whole = Object.entries(connectionOptions({ group: 'g', streams: 'memory://' }));
     const plain = Object.fromEntries(whole.filter(([name, value]) => name !== 'group' && ['string', 'number'].includes(typeof value)));
     const defaults: [heading: string, values: Readonly<Record<string, unknown>>][] = [
       ['Connection', plain],
       ['Listeners', DEFAULT_LISTENER_OPTIONS],
-      ['Records', { idleTimeoutMs: DEFAULT_IDLE_TIMEOUT_MS }],
+      ['Records', { idleTimeoutMs: DEFAULT_IDLE_TIMEOUT_MS, credit: DEFAULT_CREDIT }],
     ];
     for (const [heading, values] of defaults) {
       const rows = Object.fromEntries(rowsUnder(heading).map((row) => [row.option, row.default]));

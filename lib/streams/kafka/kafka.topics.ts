@@ -34,13 +34,13 @@ export class KafkaTopics {
   }
 
   /** Waits up to {@link UNKNOWN_TOPIC_WAIT_MS} for a topic. @throws StreambackConnectionError UNKNOWN_TOPIC and others */
-  async waitFor(topic: string): Promise<number> {
+  async waitFor(topic: string, remedy?: string): Promise<number> {
     const until = Date.now() + UNKNOWN_TOPIC_WAIT_MS;
     for (;;) {
       const partitions = await this.partitionsOf(topic);
       if (partitions !== undefined) return partitions;
       if (Date.now() + LOOKUP_INTERVAL_MS > until || this.closed) {
-        throw new StreambackConnectionError('UNKNOWN_TOPIC', `Topic '${topic}' does not exist`);
+        throw new StreambackConnectionError('UNKNOWN_TOPIC', `Topic '${topic}' does not exist`, { remedy });
       }
       await new Promise((resolve) => setTimeout(resolve, LOOKUP_INTERVAL_MS));
     }
@@ -51,8 +51,10 @@ export class KafkaTopics {
     const found = await Promise.all(topics.map((topic) => this.partitionsOf(topic)));
     const missing = topics.filter((_topic, index) => found[index] === undefined);
     if (missing.length === 0) return;
-    if (this.options.createTopics !== false) await this.create(missing);
-    await Promise.all(missing.map((topic) => this.waitFor(topic)));
+    const create = this.options.createTopics !== false;
+    if (create) await this.create(missing);
+    const remedy = create ? undefined : 'Create the topic, or let kafka.createTopics do it.';
+    await Promise.all(missing.map((topic) => this.waitFor(topic, remedy)));
   }
 
   private async create(topics: readonly string[]): Promise<void> {

@@ -7,6 +7,8 @@ interface Inbox {
   expiresAt: number;
   leaseUntil: number;
   timer: unknown;
+  /** As a broker's socket would: a process that waits for answers lives. */
+  readonly keepAlive: NodeJS.Timeout;
 }
 
 interface List {
@@ -18,6 +20,8 @@ interface List {
 export class MemoryFeedbackStore {
   private readonly inboxes = new Map<string, Inbox>();
   private readonly lists = new Map<string, List>();
+  /** Requests that are not wanted any more, until when. */
+  private readonly marks = new Map<string, number>();
   private readonly listReaders = new Map<string, ListReaderOptions[]>();
   private readonly dirtyInboxes = new Set<Inbox>();
   private readonly dirtyLists = new Set<string>();
@@ -35,6 +39,7 @@ export class MemoryFeedbackStore {
       expiresAt: now + options.ttlMs,
       leaseUntil: now + options.leaseMs,
       timer: undefined,
+      keepAlive: setInterval(() => {}, 2 ** 30),
     };
     this.inboxes.set(options.inbox, inbox);
     this.renewLater(inbox);
@@ -53,6 +58,20 @@ export class MemoryFeedbackStore {
   isAlive(key: string): boolean {
     const inbox = this.inboxes.get(key);
     return inbox !== undefined && inbox.leaseUntil > this.clock.now();
+  }
+
+  mark(id: string, ttlMs: number): void {
+    const now = this.clock.now();
+    // Marks of one process live equally long, so that the first are the first to go.
+    for (const [old, until] of this.marks) {
+      if (until > now) break;
+      this.marks.delete(old);
+    }
+    this.marks.set(id, now + ttlMs);
+  }
+
+  isMarked(id: string): boolean {
+    return (this.marks.get(id) ?? 0) > this.clock.now();
   }
 
   writeList(key: string, frames: readonly Buffer[], ttlMs: number): void {
@@ -96,6 +115,7 @@ export class MemoryFeedbackStore {
 
   private drop(inbox: Inbox): void {
     this.clock.clearTimeout(inbox.timer);
+    clearInterval(inbox.keepAlive);
     this.dirtyInboxes.delete(inbox);
     if (this.inboxes.get(inbox.options.inbox) === inbox) this.inboxes.delete(inbox.options.inbox);
   }

@@ -70,6 +70,16 @@ export class MemoryFeedbackStream implements FeedbackStream {
     return new Set(inboxes.filter((inbox) => this.store.isAlive(inbox)));
   }
 
+  async cancel(ids: readonly string[], ttlMs: number): Promise<void> {
+    this.assertOpen();
+    for (const id of ids) this.store.mark(id, ttlMs);
+  }
+
+  async cancelled(ids: readonly string[]): Promise<ReadonlySet<string>> {
+    this.assertOpen();
+    return new Set(ids.filter((id) => this.store.isMarked(id)));
+  }
+
   onStatus(listener: (status: StreamStatus) => void): () => void {
     const own = (status: StreamStatus): void => listener(status);
     this.listeners.add(own);

@@ -71,6 +71,8 @@ class MemorySubscription implements MainStreamSubscription {
   private readonly revocation = new AbortController();
   private readonly inFlight = new Set<MainStreamMessage>();
   private readonly idle: (() => void)[] = [];
+  /** As a broker's socket would: a process that listens lives. */
+  private readonly keepAlive = setInterval(() => {}, 2 ** 30);
   private stopped = false;
   private scheduled = false;
   private closing?: Promise<void>;
@@ -98,6 +100,7 @@ class MemorySubscription implements MainStreamSubscription {
     if (this.inFlight.size > 0) {
       await within(new Promise<void>((resolve) => this.idle.push(resolve)), this.options.drainTimeoutMs);
     }
+    clearInterval(this.keepAlive);
     this.revocation.abort(new StreambackAbortError('SHUTDOWN', 'The process is closing'));
     for (const message of [...this.inFlight]) this.giveBack(message);
   }

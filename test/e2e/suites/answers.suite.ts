@@ -16,6 +16,7 @@ import {
 import { freshName } from '../../support/fresh-name';
 
 const eventsSeen: string[] = [];
+const pulled = new Map<string, number>();
 const told = new Map<string, (value: unknown) => void>();
 const tell = (what: string, value: unknown): void => told.get(what)?.(value);
 const hear = <Value>(what: string): Promise<Value> => new Promise((resolve) => told.set(what, resolve as (value: unknown) => void));
@@ -188,6 +189,44 @@ class AnswersController {
     tell(`beside:${data.id}`, data);
   }
 
+  @MessagePattern('silent')
+  async silent(@Payload() id: string, @Ctx() context: StreambackContext): Promise<void> {
+    tell(`begun:${id}`, undefined);
+    await new Promise<void>((resolve) => context.signal.addEventListener('abort', () => resolve()));
+    tell(`ended:${id}`, (context.signal.reason as { code?: string }).code);
+  }
+
+  @MessagePattern('unstoppable', listener({ cancellable: false }))
+  async unstoppable(@Payload() id: string, @Ctx() context: StreambackContext): Promise<void> {
+    tell(`begun:${id}`, undefined);
+    await hear(`finish:${id}`);
+    tell(`ended:${id}`, context.signal.aborted);
+  }
+
+  @MessagePattern('one-by-one', listener({ concurrency: 1 }))
+  async oneByOne(@Payload() data: { id: string; wait: boolean }): Promise<string> {
+    tell(`begun:${data.id}`, undefined);
+    if (data.wait) await hear(`finish:${data.id}`);
+    return data.id;
+  }
+
+  @MessagePattern('pulled')
+  async *pulled(@Payload() id: string): AsyncGenerator<number> {
+    for (let n = 0; n < 20_000; n++) {
+      pulled.set(id, n + 1);
+      yield n;
+    }
+  }
+
+  @MessagePattern('unslowed', listener({ maxBuffered: 500 }))
+  unslowed(@Payload() id: string): Observable<number> {
+    return new Observable((subscriber) => {
+      for (let n = 0; n < 2_000 && !subscriber.closed; n++) subscriber.next(n);
+      subscriber.complete();
+      return () => tell(`ended:${id}`, 'torn down');
+    });
+  }
+
   @MessagePattern('slow-generator')
   async *slowGenerator(@Payload() id: string, @Ctx() context: StreambackContext): AsyncGenerator<number> {
     try {
@@ -358,6 +397,69 @@ export function answersSuite(title: string, streams: () => string | StreambackSt
       );
       expect(await outcome).toMatchObject({ code: 'CLOSED' });
       expect(await ended).toBe('CANCELLED');
+    });
+
+    it('F6: stops a handler that has not answered yet', async () => {
+      const id = freshName('s');
+      const [begun, ended] = [hear(`begun:${id}`), hear<string>(`ended:${id}`)];
+      const subscription = client.send('silent', id).subscribe();
+      await begun;
+      subscription.unsubscribe();
+      expect(await ended).toBe('CANCELLED');
+    });
+
+    it('F6: lets a handler finish that must', async () => {
+      const id = freshName('s');
+      const [begun, ended] = [hear(`begun:${id}`), hear<boolean>(`ended:${id}`)];
+      const subscription = client.send('unstoppable', id).subscribe();
+      await begun;
+      subscription.unsubscribe();
+      // A further call there and back: the cancel, which went before it, has arrived.
+      await all('value', { n: 1 });
+      tell(`finish:${id}`, undefined);
+      expect(await ended).toBe(false);
+    });
+
+    it('F6: a request that was cancelled while it waited is never started', async () => {
+      const [first, second, third] = [freshName('q'), freshName('q'), freshName('q')];
+      const begun = hear(`begun:${first}`);
+      const started: string[] = [];
+      for (const id of [second, third]) void hear(`begun:${id}`).then(() => started.push(id));
+      const running = all('one-by-one', { id: first, wait: true });
+      await begun;
+      const waiting = client.send('one-by-one', { id: second, wait: false }).subscribe();
+      const last = all('one-by-one', { id: third, wait: false });
+      // What waits is looked up only when it has waited for a moment.
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      waiting.unsubscribe();
+      await all('value', { n: 1 });
+      tell(`finish:${first}`, undefined);
+      expect([await running, await last, started]).toEqual([[first], [third], [third]]);
+    });
+
+    it('F5: a slow reader slows a pulling handler, and still gets everything in order', async () => {
+      const id = freshName('p');
+      const lane = client.open<number>('pulled', new StreambackRecordBuilder(id).setCredit(10).build());
+      for (let n = 0; n < 5; n++) expect(await lane.read()).toBe(n);
+      await all('value', { n: 1 });
+      const ahead = pulled.get(id)! - 5;
+      expect(ahead).toBeLessThanOrEqual(50);
+      let next = 5;
+      for await (const n of lane) if (n === next) next += 1;
+      expect([next, pulled.get(id)]).toEqual([20_000, 20_000]);
+    });
+
+    it('F5: what cannot be slowed is held up to a limit, then errs', async () => {
+      const id = freshName('u');
+      const ended = hear<string>(`ended:${id}`);
+      const lane = client.open<number>('unslowed', new StreambackRecordBuilder(id).setCredit(10).build());
+      expect(await ended).toBe('torn down');
+      const got: unknown[] = [];
+      const error = await (async () => {
+        for await (const n of lane) got.push(n);
+      })().catch((cause: unknown) => cause);
+      expect(error).toMatchObject({ code: 'OVERFLOW', retryable: false });
+      expect(got).toEqual(Array.from({ length: got.length }, (_, n) => n));
     });
 
     describe('open()', () => {

@@ -82,7 +82,7 @@ describe('rules of options', () => {
     [{ timeoutMS: 1 }, `Did you mean 'timeoutMs'?`],
     [{ tmeoutMs: 1 }, `Did you mean 'timeoutMs'?`],
     [{ gruop: 1 }, `Did you mean 'group'?`],
-    [{ kafka: { partition: 1 } }, `Did you mean 'partitions'?`],
+    [{ kafka: { partition: 1 } }, `Did you mean 'kafka.partitions'?`],
     [{ completelyOther: 1 }, 'Known are: group, timeoutMs, kafka.'],
     // Three edits make anything of a short word.
     [{ ak: 1 }, 'Known are: group, timeoutMs, kafka.'],

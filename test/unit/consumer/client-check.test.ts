@@ -10,10 +10,18 @@ it('F7: asks once a tick for all, and takes for living what cannot be told', asy
     if (failure) throw failure;
     return new Set(['a']);
   };
-  const check = new ClientCheck({ alive } as FeedbackStream, 5_000);
-  expect(await Promise.all([check.isAlive('a'), check.isAlive('b'), check.isAlive('a')])).toEqual([true, false, true]);
-  expect(await check.isAlive('b')).toBe(false);
+  const cancelled: FeedbackStream['cancelled'] = async (ids) => {
+    if (failure) throw failure;
+    return new Set(ids.filter((id) => id === 'cancelled'));
+  };
+  const check = new ClientCheck({ alive, cancelled } as FeedbackStream, 5_000);
+  expect(await Promise.all([check.isWanted('a', '1'), check.isWanted('b', '2'), check.isWanted('a', 'cancelled')])).toEqual([
+    true,
+    false,
+    false,
+  ]);
+  expect(await check.isWanted('b', '2')).toBe(false);
   expect(asked).toEqual([['a', 'b'], ['b']]);
   failure = new Error('down');
-  expect(await check.isAlive('b')).toBe(true);
+  expect(await check.isWanted('b', '2')).toBe(true);
 });

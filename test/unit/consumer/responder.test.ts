@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { StreambackConnectionError, type StreambackAbortError } from '../../../lib/common/errors';
 import { listFrames, runFrames } from '../../../lib/consumer/frame-format';
-import { Responder } from '../../../lib/consumer/responder';
+import { Responder, type ResponderOptions } from '../../../lib/consumer/responder';
 import { FeedbackWriter } from '../../../lib/inbox/feedback-writer';
 import { freshName } from '../../support/fresh-name';
 import { RecordingLogger } from '../../support/recording-logger';
@@ -22,7 +22,7 @@ const isSettled = async (promise: Promise<unknown>): Promise<boolean> => {
 describe('Responder', () => {
   let stream: ScriptedFeedbackStream;
   let gone: StreambackAbortError[];
-  const make = (form: 'inbox' | 'list' = 'inbox', maxAnswerBytes = 1_000) =>
+  const make = (form: 'inbox' | 'list' = 'inbox', maxAnswerBytes = 1_000, options: Partial<ResponderOptions> = {}) =>
     new Responder({
       target: { form, key: 'streamback_inbox_1' },
       format:
@@ -30,7 +30,10 @@ describe('Responder', () => {
       writer: new FeedbackWriter(stream, 300_000, new RecordingLogger()),
       pattern: 'reports.build',
       maxAnswerBytes,
+      maxBuffered: 10_000,
+      credit: undefined,
       onGone: (reason) => void gone.push(reason),
+      ...options,
     });
   beforeEach(() => {
     gone = [];

@@ -30,6 +30,7 @@ function frame([event, seq, run = 0, attempt = 1, instance = 'A']: Short): Frame
     run,
     attempt,
     instance,
+    bytes: 1,
   };
 }
 
@@ -100,7 +101,7 @@ describe('FrameOrder', () => {
   it("takes Python's frames, which have no number, as they come", () => {
     const order = new FrameOrder();
     for (const event of ['response', 'response', 'response_end'] as const) {
-      expect(order.accept({ event, hasValue: true, value: 1, sourceGroup: 'py' })).toBe('deliver');
+      expect(order.accept({ event, hasValue: true, value: 1, sourceGroup: 'py', bytes: 1 })).toBe('deliver');
     }
     expect([order.instance, order.currentAttempt]).toEqual([undefined, 0]);
   });

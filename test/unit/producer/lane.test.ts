@@ -7,11 +7,12 @@ function setup() {
   const clock = new ManualClock();
   let observer!: AnswerObserver;
   let closed = 0;
+  let read = 0;
   const lane = new Lane<number>((given) => {
     observer = given;
-    return { id: 'r', attempt: 2, group: 'g', close: () => (closed += 1) } as unknown as PendingRequest;
+    return { id: 'r', attempt: 2, group: 'g', close: () => (closed += 1), onRead: () => (read += 1) } as unknown as PendingRequest;
   }, clock);
-  return { clock, lane, observer, closed: () => closed };
+  return { clock, lane, observer, closed: () => closed, read: () => read };
 }
 
 describe('Lane', () => {
@@ -24,6 +25,20 @@ describe('Lane', () => {
     observer.next(3);
     observer.next(4);
     expect([await three, await four]).toEqual([3, 4]);
+  });
+
+  it('F5: an answer counts as read when it is taken, not when it comes', async () => {
+    const { lane, observer, read } = setup();
+    observer.next(1);
+    observer.next(2);
+    expect(read()).toBe(0);
+    await lane.read();
+    expect(read()).toBe(1);
+    await lane.read();
+    const waiting = lane.read();
+    observer.next(3);
+    await waiting;
+    expect(read()).toBe(3);
   });
 
   it('gives undefined at the end, to all who wait and ever after, but first what is left', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { StreambackLaneError } from '../../../lib/common/errors';
+import { CreditWindow } from '../../../lib/producer/credit-window';
 import { PendingRequest } from '../../../lib/producer/pending-request';
 import type { Frame } from '../../../lib/protocol/frame';
 import { ManualClock } from '../../support/manual-clock';
@@ -14,7 +15,8 @@ function setup({ timeoutMs = Infinity, idleTimeoutMs = 60_000 } = {}) {
     { next: (value) => seen.push(value), error: (error) => seen.push({ error }), complete: () => seen.push('complete') },
     clock.now() + timeoutMs,
     idleTimeoutMs,
-    { now: () => clock.now(), onOver: (_request, cancel) => over.push(cancel) },
+    new CreditWindow(256, { bytes: 1_000_000 }),
+    { now: () => clock.now(), onOver: (_request, cancel) => over.push(cancel), onGrant: () => {} },
   );
   let seq = 0;
   const frame = (event: Frame['event'], fields: Partial<Frame> = {}): void =>
@@ -28,6 +30,7 @@ function setup({ timeoutMs = Infinity, idleTimeoutMs = 60_000 } = {}) {
       run: 0,
       attempt: 1,
       instance: 'streamback_inbox_c',
+      bytes: 100,
       ...fields,
     });
   const error = (): unknown => (seen.at(-1) as { error: unknown }).error;

@@ -29,8 +29,9 @@ describe('parseStreamsUrl', () => {
 
   it.each([
     ['', 'unknown part ""'],
-    ['kafka://a:9092', 'unknown part "kafka://a:9092"'],
-    ['redis://a', 'unknown part'],
+    ['kafka://a:9092', 'does not say which stream'],
+    ['localhost:9092', 'does not say which stream'],
+    ['redis://a', 'does not say which stream'],
     ['feedback=redis://b', "no 'main'"],
     ['main=', "empty 'main'"],
     ['main=kafka://a&feedback=', "empty 'feedback'"],

@@ -1,0 +1,76 @@
+/** The bytes that the grown windows of a connection may stand for, together. */
+export interface CreditBudget {
+  bytes: number;
+}
+
+/** No window is larger, in frames. */
+const MAX_WINDOW = 16_384;
+
+/**
+ * How far a consumer may be ahead of this lane's reader (F5), in frames. The window starts small and doubles whenever the reader has
+ * read all that came, so that a fast reader does not wait for credit; it grows within a budget of bytes that a connection has.
+ */
+export class CreditWindow {
+  private size: number;
+  private granted: number;
+  private received = 0;
+  private consumed = 0;
+  private bytes = 0;
+  private borrowed = 0;
+
+  /** @param initial what the request itself grants */
+  constructor(
+    private readonly initial: number,
+    private readonly budget: CreditBudget,
+  ) {
+    this.size = initial;
+    this.granted = initial;
+  }
+
+  /** Whether the consumer can send nothing more until it is granted. */
+  get isStarving(): boolean {
+    return this.received >= this.granted && this.consumed === this.received;
+  }
+
+  /** Frames of another run follow, which begins with the request's own credit. */
+  restart(): void {
+    this.size = this.initial;
+    this.granted = this.initial;
+    this.received = 0;
+    this.consumed = 0;
+  }
+
+  onFrame(bytes: number): void {
+    this.received += 1;
+    this.bytes += bytes;
+  }
+
+  /** The reader took one more. Returns what is to be granted now (`upTo`), if anything is. */
+  onRead(): number | undefined {
+    this.consumed += 1;
+    if (this.granted - this.consumed > this.size / 2) return undefined;
+    if (this.consumed === this.received) this.grow();
+    this.granted = this.consumed + this.size;
+    return this.granted;
+  }
+
+  /** What stands granted, to be said again. */
+  get upTo(): number {
+    return this.granted;
+  }
+
+  /** The lane is over: what was borrowed goes back. */
+  close(): void {
+    this.budget.bytes += this.borrowed;
+    this.borrowed = 0;
+  }
+
+  private grow(): void {
+    const growth = Math.min(this.size, MAX_WINDOW - this.size);
+    const cost = growth * Math.ceil(this.bytes / this.received);
+    if (growth <= 0 || cost > this.budget.bytes) return;
+    this.budget.bytes -= cost;
+    this.borrowed += cost;
+    this.size += growth;
+  }
+}

@@ -1,0 +1,101 @@
+import type { Clock } from '../common/clock';
+import type { FeedbackWriter } from '../inbox/feedback-writer';
+import { encodeControl, type ControlMessage } from '../protocol/control-message';
+import type { FeedbackStream } from '../streams/feedback-stream';
+import type { PendingRequest } from './pending-request';
+
+/** A grant is said again after so long, in ms, while nothing comes. */
+const GRANT_AGAIN_MS = 1_000;
+/** So many cancelled requests are remembered whose consumer was not known. */
+const MAX_FORSAKEN = 10_000;
+
+export interface RemoteControlOptions {
+  readonly leaseMs: number;
+  /** Life of the marks that keep a queued request from being started, in ms. */
+  readonly cancelTtlMs: number;
+}
+
+/** What this side says to the consumers of its requests, and how it notices that one is gone. */
+export class RemoteControl {
+  /** Cancelled in this tick, their consumers not known. */
+  private unmarked: string[] = [];
+  /** The same of late: should one of them answer, it is told. */
+  private readonly forsaken = new Set<string>();
+  private readonly timers = new Map<() => void, unknown>();
+
+  /** @param requests those in flight */
+  constructor(
+    private readonly requests: ReadonlyMap<string, PendingRequest>,
+    private readonly feedback: FeedbackStream,
+    private readonly writer: FeedbackWriter,
+    private readonly options: RemoteControlOptions,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Told of a request: as long as there are any, it looks after them. */
+  watch(): void {
+    this.every(GRANT_AGAIN_MS, this.grantAgain);
+    this.every(this.options.leaseMs / 2, this.lookForConsumers);
+  }
+
+  /** Nobody waits for it any more: its handler is stopped, or not started. */
+  cancel(request: PendingRequest): void {
+    const { id, instance } = request;
+    if (instance !== undefined) return this.tell(instance, { control: 'cancel', id });
+    if (this.forsaken.size >= MAX_FORSAKEN) this.forsaken.clear();
+    this.forsaken.add(id);
+    if (this.unmarked.push(id) === 1) setImmediate(this.mark);
+  }
+
+  grant(request: PendingRequest, upTo: number): void {
+    if (request.instance !== undefined) this.tell(request.instance, { control: 'credit', id: request.id, upTo });
+  }
+
+  /** A frame of a request that is not in flight came from there. */
+  onStrayFrame(id: string, instance: string | undefined): void {
+    if (instance !== undefined && this.forsaken.delete(id)) this.tell(instance, { control: 'cancel', id });
+  }
+
+  close(): void {
+    for (const timer of this.timers.values()) this.clock.clearTimeout(timer);
+    this.timers.clear();
+    this.mark();
+  }
+
+  private tell(instance: string, message: ControlMessage): void {
+    this.writer.send({ form: 'inbox', key: instance }, { field: 'control', value: encodeControl(message) });
+  }
+
+  private readonly mark = (): void => {
+    const ids = this.unmarked;
+    this.unmarked = [];
+    // A mark that is not made costs a handler that runs for nobody until its first answer.
+    if (ids.length > 0) void this.feedback.cancel(ids, this.options.cancelTtlMs).catch(() => undefined);
+  };
+
+  private readonly grantAgain = (): void => {
+    for (const request of this.requests.values()) if (request.isStarving) this.grant(request, request.upTo);
+  };
+
+  /** One look-up for all that are silent, twice in each lease. */
+  private readonly lookForConsumers = async (): Promise<void> => {
+    const silentSince = this.clock.now() - this.options.leaseMs / 2;
+    const waiting = [...this.requests.values()].filter((request) => request.instance !== undefined && request.activeAt <= silentSince);
+    if (waiting.length === 0) return;
+    const instances = [...new Set(waiting.map(({ instance }) => instance!))];
+    const alive = await this.feedback.alive(instances, this.options.leaseMs).catch(() => undefined);
+    if (!alive) return;
+    for (const request of waiting) if (request.instance !== undefined && !alive.has(request.instance)) request.consumerLost();
+  };
+
+  private every(ms: number, work: () => void): void {
+    if (this.timers.has(work)) return;
+    const timer = this.clock.setTimeout(() => {
+      this.timers.delete(work);
+      if (this.requests.size === 0) return;
+      work();
+      this.every(ms, work);
+    }, ms);
+    this.timers.set(work, timer);
+  }
+}
