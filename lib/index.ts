@@ -11,6 +11,7 @@ export {
   type WaitingFor,
 } from './common/errors';
 export type { StreambackListenerOptions, StreambackOrder } from './consumer/listener';
+export type { StreambackRetryOn, StreambackRetryOptions } from './consumer/retry';
 export type { Lane, LaneReadOptions } from './producer/lane';
 export type { StreambackRequestOptions } from './producer/request-options';
 export { StreambackModule, type StreambackModuleAsyncOptions, type StreambackModuleOptions } from './streamback.module';

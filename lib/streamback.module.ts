@@ -83,7 +83,10 @@ export class StreambackModule {
       useClass,
       useExisting,
       extraProviders = [],
-    } = async;
+    } = asOptions(async, 'forRootAsync was given');
+    if (!useFactory && !useClass && !useExisting) {
+      throw invalidOption('', 'forRootAsync needs a source of options', 'Give it useFactory, useClass or useExisting.');
+    }
     const provide = getStreambackConnectionToken(connection);
     const connect = async (options: StreambackOptions | Promise<StreambackOptions>): Promise<StreambackConnection> =>
       new StreambackConnection({ ...asOptions(await options, 'The factory of the options gave'), connection });

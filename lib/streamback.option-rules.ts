@@ -12,19 +12,43 @@ import {
   type OptionRules,
 } from './common/option-rules';
 import type { StreambackListenerOptions } from './consumer/listener';
+import type { StreambackRetryOptions } from './consumer/retry';
 import type { StreambackRequestOptions } from './producer/request-options';
 import type { StreambackOptions } from './streamback.options';
 import type { StreambackKafkaOptions } from './streams/kafka/kafka.options';
 import type { StreambackRedisOptions } from './streams/redis/redis.options';
 
+const aShare = (value: unknown): string | undefined =>
+  typeof value === 'number' && value >= 0 && value <= 1 ? undefined : 'a number from 0 to 1';
+const aFactor = (value: unknown): string | undefined =>
+  typeof value === 'number' && value >= 1 && Number.isFinite(value) ? undefined : 'a number of at least 1';
+const aRetryOn = (value: unknown): string | undefined =>
+  typeof value === 'function' || (Array.isArray(value) && value.every((type) => typeof type === 'function'))
+    ? undefined
+    : 'error classes in an array, or a function of an error';
+
+const RETRY_RULES: OptionRules<StreambackRetryOptions> = {
+  times: aCount(0),
+  delayMs: aDuration(0),
+  backoff: aFactor,
+  maxDelayMs: aDuration(0),
+  jitter: aShare,
+  on: aRetryOn,
+};
+
 export const LISTENER_RULES: OptionRules<StreambackListenerOptions> = {
   concurrency: aCount(1),
   order: oneOf('key', 'partition', 'none'),
+  cancellable: aBoolean,
+  maxBuffered: aCount(1),
+  retry: options(RETRY_RULES),
+  deadLetterTopic: (value, path) => (value === false ? undefined : aName(value, path) && 'a topic name, or false'),
 };
 
-const REQUEST_DEFAULT_RULES: OptionRules<Pick<StreambackRequestOptions, 'idleTimeoutMs' | 'timeoutMs'>> = {
+const REQUEST_DEFAULT_RULES: OptionRules<Pick<StreambackRequestOptions, 'idleTimeoutMs' | 'timeoutMs' | 'credit'>> = {
   idleTimeoutMs: aDuration(1),
   timeoutMs: aDuration(1),
+  credit: aCount(1, 65_536),
 };
 
 export const REQUEST_RULES: OptionRules<StreambackRequestOptions> = {
@@ -67,6 +91,15 @@ const REDIS_RULES: OptionRules<StreambackRedisOptions> = {
     enableAutoPipelining: `'redis.client.enableAutoPipelining' ${DECIDED}`,
     commandTimeout: `'redis.client.commandTimeout' ${DECIDED}`,
     blockingTimeout: `'redis.client.blockingTimeout' ${DECIDED}`,
+  }),
+  cluster: anObjectWithout({
+    redisOptions: "'redis.cluster.redisOptions': use redis.client",
+    keyPrefix: "'redis.cluster.keyPrefix' cannot be used: the keys are part of the wire format",
+    lazyConnect: `'redis.cluster.lazyConnect' ${DECIDED}`,
+    enableOfflineQueue: `'redis.cluster.enableOfflineQueue' ${DECIDED}`,
+    enableAutoPipelining: `'redis.cluster.enableAutoPipelining' ${DECIDED}`,
+    scaleReads: "'redis.cluster.scaleReads' cannot be used: a replica may be behind",
+    clusterRetryStrategy: `'redis.cluster.clusterRetryStrategy' ${DECIDED}`,
   }),
 };
 

@@ -87,6 +87,7 @@ export const ERROR_CODES = {
   REVOKED: { kind: 'abort', retryable: true, remedy: 'Nothing to do: the message will be delivered again.' },
   CLIENT_LOST: { kind: 'abort', retryable: false, remedy: 'Nothing to do: the client is gone.' },
   MALFORMED_MESSAGE: { kind: 'message', retryable: false, remedy: 'See what sends it; the dead letter has its bytes.' },
+  HANDLER_FAILED: { kind: 'message', retryable: true, remedy: 'Mend the handler, then send the dead letters again.' },
   FOREIGN_FEEDBACK_KEY: {
     kind: 'message',
     retryable: false,

@@ -1,4 +1,5 @@
 import { StreambackConfigError } from './errors';
+import { redact } from './redact';
 
 /** Says what is wrong with a value, as the end of "must be …"; nothing where it is right. */
 export type OptionRule = (value: unknown, path: string) => string | undefined;
@@ -86,7 +87,7 @@ function unknownOption(option: string, name: string, known: readonly string[]): 
 function shown(value: unknown): string {
   if (typeof value === 'function') return 'a function';
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
-  return typeof value === 'string' ? JSON.stringify(value.slice(0, 60)) : String(value);
+  return typeof value === 'string' ? JSON.stringify(redact(value).slice(0, 60)) : String(value);
 }
 
 /** Edits that turn one word into the other (Levenshtein). */

@@ -8,7 +8,7 @@ const HOST = /^(?:\[[^\]]*\]|[^:,[\]]+)(?::\d+)?$/;
  */
 export function redact(text: string): string {
   const [before = '', ...rest] = text.split(SCHEME);
-  let safe = before;
+  let safe = before.split(/(\s+)/).map(withoutStray).join('');
   for (let index = 0; index < rest.length; index += 2) {
     const scheme = rest[index]!;
     const part = rest[index + 1]!;
@@ -30,4 +30,12 @@ function withoutPassword(text: string): string {
   const piece = pieces[last]!;
   const host = /(?:^|:)((?:\[[^\]]*\]|[^:]+):\d+)$/.exec(piece)?.[1] ?? piece.slice(piece.lastIndexOf(':') + 1);
   return [host, ...pieces.slice(last + 1)].join(',') + text.slice(hosts.length);
+}
+
+/** Without its slashes a word may still be a URL, one that somebody got wrong. */
+function withoutStray(word: string): string {
+  const at = word.lastIndexOf('@');
+  const colon = word.indexOf(':');
+  if (at === -1 || colon === -1 || colon > at) return word;
+  return `${/^['"(]?/.exec(word)![0]}***@${word.slice(at + 1)}`;
 }

@@ -1,15 +1,17 @@
 import { SYSTEM_CLOCK, type Clock } from '../common/clock';
-import type { StreambackMessageError } from '../common/errors';
+import { StreambackError, type StreambackMessageError } from '../common/errors';
 import { decodeEnvelope, type Envelope } from '../protocol/envelope';
 import type { MainStream, MainStreamDelivery, MainStreamMessage, MainStreamSubscription } from '../streams/main-stream';
 import { ClientCheck } from './client-check';
+import { isDeadLetter } from './dead-letter';
 import { DeadLetters } from './dead-letters';
 import { DuplicateGuard } from './duplicate-guard';
-import { KeyOrder } from './key-order';
+import { KeyOrder, type Slot } from './key-order';
 import type { Listener } from './listener';
 import { CLOCK_TOLERANCE_MS } from './run';
 import { RunRegistry } from './run-registry';
-import { describeError, Runner, type ConsumerFeedback, type RunnerOptions, type Task } from './runner';
+import { describeError, Runner, type RunOutcome, type RunResult, type ConsumerFeedback, type RunnerOptions } from './runner';
+import type { Task } from './task';
 
 export interface ConsumerOptions extends RunnerOptions {
   readonly maxInFlight: number;
@@ -25,8 +27,8 @@ interface Bound {
   readonly duplicates: DuplicateGuard;
 }
 
-/** What failed for want of its feedback stream would fail again at once, and run its handler each time. */
-const HANDLE_AGAIN_DELAY_MS = 1_000;
+/** What is remembered of a message after a run of it. */
+const AFTERWARDS = { done: 'finished', failed: 'forgotten', again: 'released' } as const satisfies Record<RunOutcome, keyof DuplicateGuard>;
 /** A request that is older when its turn comes may have been cancelled meanwhile, in ms. */
 const WAITED_MS = 250;
 
@@ -50,12 +52,13 @@ export class Consumer {
   ) {
     this.clock = options.clock ?? SYSTEM_CLOCK;
     this.registry = new RunRegistry(feedback?.stream, options.leaseMs, this.clock);
-    this.runner = new Runner(this.registry, feedback, options);
     this.deadLetters = new DeadLetters(main, options.logger, this.clock, (delivery) => this.isLeaving(delivery));
+    this.runner = new Runner(this.registry, this.deadLetters, feedback, options, this.clock);
     for (const listener of listeners) {
       const duplicates = new DuplicateGuard();
-      const order = new KeyOrder<Task>(listener.options.concurrency, (task, done) => {
-        void this.handle(task, duplicates).then(done, done);
+      const order = new KeyOrder<Task>(listener.options.concurrency, (task, slot) => {
+        const done = (): void => slot.done();
+        void this.handle(task, duplicates, slot).then(done, done);
       });
       this.bound.set(listener.topic, { listener, order, duplicates });
     }
@@ -95,6 +98,7 @@ export class Consumer {
     let envelope: Envelope;
     try {
       envelope = decodeEnvelope(message.value);
+      if (isDeadLetter(message)) envelope = { ...envelope, feedbackTopic: null };
     } catch (error) {
       void this.deadLetters.bury(delivery, error as StreambackMessageError);
       return;
@@ -103,7 +107,7 @@ export class Consumer {
   }
 
   /** Never rejects. */
-  private async handle(task: Task, duplicates: DuplicateGuard): Promise<void> {
+  private async handle(task: Task, duplicates: DuplicateGuard, slot: Slot): Promise<void> {
     const { delivery, envelope } = task;
     if (this.isLeaving(delivery)) return delivery.release();
     const { id } = envelope;
@@ -114,31 +118,43 @@ export class Consumer {
       claimed = duplicates.claim(id!);
     }
     if (!claimed) return delivery.settle();
-    const settled = await this.attempt(task, duplicates);
-    if (settled) delivery.settle();
-    else delivery.release();
+    const { outcome, lingering } = await this.attempt(task, duplicates, slot);
+    if (outcome === 'again') delivery.release();
+    else delivery.settle();
+    await lingering;
   }
 
-  /** @returns whether the delivery is done with; else it is to come again */
-  private async attempt(task: Task, duplicates: DuplicateGuard): Promise<boolean> {
-    const { delivery, envelope, listener } = task;
+  /** Never rejects. */
+  private async attempt(task: Task, duplicates: DuplicateGuard, slot: Slot): Promise<RunResult> {
+    const { delivery, envelope } = task;
     const { id } = envelope;
+    const ended = (outcome: RunOutcome): void => {
+      if (id !== undefined) duplicates[AFTERWARDS[outcome]](id);
+    };
     try {
       const wanted = this.isWanted(task);
       // Awaited only where it is a promise, as most are not: each turn costs every message.
       if (!(typeof wanted === 'boolean' ? wanted : await wanted)) {
-        if (id !== undefined) duplicates.finished(id);
-        return true;
+        ended('done');
+        return { outcome: 'done' };
       }
-      const outcome = this.isLeaving(delivery) ? 'again' : await this.runner.run(task, id === undefined ? 1 : duplicates.attemptOf(id));
-      if (id !== undefined) duplicates[outcome === 'done' ? 'finished' : outcome === 'failed' ? 'forgotten' : 'released'](id);
-      return outcome !== 'again';
+      const attempt = id === undefined ? 1 : duplicates.attemptOf(id);
+      const result: RunResult = this.isLeaving(delivery) ? { outcome: 'again' } : await this.runner.run(task, attempt, slot);
+      ended(result.outcome);
+      return result;
     } catch (error) {
-      this.options.logger.error(`'${listener.pattern}' could not be handled and will be delivered again: ${describeError(error)}`);
-      if (!this.isLeaving(delivery)) await new Promise<void>((resolve) => this.clock.setTimeout(resolve, HANDLE_AGAIN_DELAY_MS));
-      if (id !== undefined) duplicates.released(id);
-      return false;
+      return this.unanswered(task, error, ended);
     }
+  }
+
+  /** The end cannot be written: the message comes again where that may help, and is given up where it cannot. */
+  private unanswered({ listener, delivery }: Task, error: unknown, ended: (outcome: RunOutcome) => void): RunResult {
+    const again = this.isLeaving(delivery) || (error instanceof StreambackError && error.retryable);
+    const fate = again ? 'it will be delivered again' : 'its requester will not hear of it';
+    this.options.logger.error(`'${listener.pattern}' was handled and cannot be answered, ${fate}: ${describeError(error)}`);
+    const outcome = again ? 'again' : 'failed';
+    ended(outcome);
+    return { outcome };
   }
 
   private isLeaving(delivery: MainStreamDelivery): boolean {

@@ -1,5 +1,4 @@
 import type { StreambackMessageError } from '../common/errors';
-import { deadLetterTopicOf } from '../protocol/topic-name';
 import type { MainStreamMessage, MessageHeader, OutgoingMessage } from '../streams/main-stream';
 
 export interface DeadLetterFacts {
@@ -11,11 +10,16 @@ export interface DeadLetterFacts {
   readonly lastAt: number;
 }
 
+const CODE = 'streamback-code';
+
+/** Whether a message was put aside: nobody waits for its answers any more, whoever reads it now. */
+export const isDeadLetter = ({ headers }: MainStreamMessage): boolean => headers.some(([name]) => name === CODE);
+
 /** A message as it goes to the dead letters: its bytes, key and headers as they were, and headers that say why. */
-export function deadLetterOf(message: MainStreamMessage, facts: DeadLetterFacts): OutgoingMessage {
+export function deadLetterOf(message: MainStreamMessage, facts: DeadLetterFacts, topic: string): OutgoingMessage {
   const { error, attempts, firstAt, lastAt } = facts;
   const why: Record<string, string> = {
-    'streamback-code': error.code,
+    [CODE]: error.code,
     'streamback-message': error.message,
     'streamback-attempts': String(attempts),
     'streamback-first-at': new Date(firstAt).toISOString(),
@@ -26,7 +30,7 @@ export function deadLetterOf(message: MainStreamMessage, facts: DeadLetterFacts)
   };
   const added: MessageHeader[] = Object.entries(why).map(([name, value]) => [name, Buffer.from(value, 'utf8')]);
   return {
-    topic: deadLetterTopicOf(message.topic),
+    topic,
     key: message.key,
     value: message.value,
     headers: [...message.headers.filter(([name]) => !Object.hasOwn(why, name)), ...added],

@@ -2,8 +2,10 @@ import { backoffDelayMs } from '../common/backoff';
 import type { Clock } from '../common/clock';
 import { StreambackError, type StreambackMessageError } from '../common/errors';
 import type { StreambackLogger } from '../common/logger';
-import type { MainStream, MainStreamDelivery } from '../streams/main-stream';
-import { deadLetterOf } from './dead-letter';
+import { deadLetterTopicOf } from '../protocol/topic-name';
+import type { MainStream, MainStreamDelivery, OutgoingMessage } from '../streams/main-stream';
+import { deadLetterOf, type DeadLetterFacts } from './dead-letter';
+import type { Task } from './task';
 
 const RETRY = { delayMs: 200, factor: 2, maxDelayMs: 5_000, jitter: 0.2 };
 
@@ -19,25 +21,45 @@ export class DeadLetters {
 
   /** Puts a message aside that cannot be decoded (M6), and settles it; nothing is committed past it until that is done. Never rejects. */
   async bury(delivery: MainStreamDelivery, error: StreambackMessageError): Promise<void> {
-    const { topic, partition, offset } = delivery.message;
     const now = this.clock.now();
-    const letter = deadLetterOf(delivery.message, { error, attempts: 1, firstAt: now, lastAt: now });
+    const letter = deadLetterOf(
+      delivery.message,
+      { error, attempts: 1, firstAt: now, lastAt: now },
+      deadLetterTopicOf(delivery.message.topic),
+    );
+    if (await this.write(delivery, letter, error)) delivery.settle();
+    else delivery.release();
+  }
+
+  /**
+   * Puts a message aside whose handler has used up its tries, where its listener says so.
+   * @returns whether it is done with; else it is to come again. Never rejects.
+   */
+  async putAside({ listener, delivery }: Task, facts: DeadLetterFacts, isRequest: boolean): Promise<boolean> {
+    const { deadLetterTopic } = listener.options;
+    const topic = deadLetterTopic ?? (isRequest ? false : deadLetterTopicOf(delivery.message.topic));
+    return topic === false || this.write(delivery, deadLetterOf(delivery.message, facts, topic), facts.error);
+  }
+
+  /** @returns whether it is written, or never will be */
+  private async write(delivery: MainStreamDelivery, letter: OutgoingMessage, error: StreambackMessageError): Promise<boolean> {
+    const { topic, partition, offset } = delivery.message;
     this.logger.warn(`Message ${offset} of ${topic}/${partition} goes to '${letter.topic}': ${error.code}: ${error.message}`);
     for (let attempt = 1; ; attempt++) {
       try {
         await this.main.publish(letter);
-        return delivery.settle();
+        return true;
       } catch (cause) {
         if (cause instanceof StreambackError && cause.code === 'TOO_LARGE') {
           // It would never go through, and must not stop the consumer; its bytes stay where they are for as long as the broker keeps them.
           this.logger.error(
             `Message ${offset} of ${topic}/${partition} is passed over: '${letter.topic}' does not take it: ${cause.message}`,
           );
-          return delivery.settle();
+          return true;
         }
         if (attempt === 1) this.logger.error(`'${letter.topic}' cannot be written, trying again: ${String(cause)}`);
       }
-      if (this.isLeaving(delivery)) return delivery.release();
+      if (this.isLeaving(delivery)) return false;
       await new Promise<void>((resolve) => this.clock.setTimeout(resolve, backoffDelayMs(attempt, RETRY)));
     }
   }

@@ -1,18 +1,27 @@
 import { Queue } from '../common/queue';
 
+/** The right to run, of one task; its key stays taken until `done`. */
+export interface Slot {
+  /** The task has ended. Called once. */
+  done(): void;
+  /** Lets another task run while this one waits for something; resolves when the wait is over and it is this one's turn again. */
+  rest(wait: Promise<unknown>): Promise<void>;
+}
+
 /**
  * Runs tasks side by side up to a limit, but those of one key one after another, in the order they came (M4).
  */
 export class KeyOrder<Task> {
   /** Keys with a task ready or running, and what waits behind it. */
   private readonly waiting = new Map<string, Queue<Task> | null>();
-  private readonly ready = new Queue<{ key: string | null; task: Task }>();
+  /** What runs next; each takes a slot. */
+  private readonly ready = new Queue<() => void>();
   private running = 0;
 
-  /** @param start begins a task; must not throw; `done` is called once, when the task has ended */
+  /** @param start begins a task; must not throw */
   constructor(
     private readonly concurrency: number,
-    private readonly start: (task: Task, done: () => void) => void,
+    private readonly start: (task: Task, slot: Slot) => void,
   ) {}
 
   /** @param key null: next to anything */
@@ -28,24 +37,37 @@ export class KeyOrder<Task> {
         return;
       }
     }
-    this.ready.push({ key, task });
+    this.begin(key, task);
+  }
+
+  private begin(key: string | null, task: Task): void {
+    this.ready.push(() => this.start(task, { done: () => this.done(key), rest: (wait) => this.rest(wait) }));
     this.next();
   }
 
   private next(): void {
     while (this.running < this.concurrency) {
-      const entry = this.ready.shift();
-      if (!entry) return;
+      const run = this.ready.shift();
+      if (!run) return;
       this.running += 1;
-      this.start(entry.task, () => this.done(entry.key));
+      run();
     }
+  }
+
+  private async rest(wait: Promise<unknown>): Promise<void> {
+    this.running -= 1;
+    this.next();
+    await wait;
+    const turn = new Promise<void>((resolve) => this.ready.push(resolve));
+    this.next();
+    await turn;
   }
 
   private done(key: string | null): void {
     this.running -= 1;
     if (key !== null) {
       const task = this.waiting.get(key)?.shift();
-      if (task !== undefined) this.ready.push({ key, task });
+      if (task !== undefined) this.begin(key, task);
       else this.waiting.delete(key);
     }
     this.next();

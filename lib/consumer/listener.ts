@@ -1,3 +1,4 @@
+import type { StreambackRetryOptions } from './retry';
 import type { Run } from './run';
 
 /** What never runs side by side: messages of one key, of one partition, or nothing (M4). */
@@ -13,25 +14,37 @@ export interface StreambackListenerOptions {
   readonly cancellable?: boolean | undefined;
   /** Answers of an Observable held for a slow reader; beyond, the lane errs OVERFLOW. @default 10_000 */
   readonly maxBuffered?: number | undefined;
+  /** How a handler that failed is tried again. @default { times: 0 } */
+  readonly retry?: StreambackRetryOptions | undefined;
+  /**
+   * The topic for what has failed for good, named as a pattern is; `false`: nowhere, only logged. What cannot be decoded always goes to
+   * `<topic>.dlt`.
+   * @default events `<topic>.dlt`, requests false
+   */
+  readonly deadLetterTopic?: string | false | undefined;
 }
+
+/** A listener's options, whole; the default of `deadLetterTopic` depends on the message. */
+export type ListenerOptions = Required<Omit<StreambackListenerOptions, 'deadLetterTopic'>> &
+  Pick<StreambackListenerOptions, 'deadLetterTopic'>;
 
 export const DEFAULT_LISTENER_OPTIONS = {
   concurrency: 100,
   order: 'key',
   cancellable: true,
   maxBuffered: 10_000,
-} as const satisfies Required<StreambackListenerOptions>;
+  retry: { times: 0 },
+} as const satisfies ListenerOptions;
 
 /** Options with what they leave out; `undefined` counts as left out. */
-export function withDefaults(
-  given: StreambackListenerOptions,
-  defaults: Required<StreambackListenerOptions>,
-): Required<StreambackListenerOptions> {
+export function withDefaults(given: StreambackListenerOptions, defaults: ListenerOptions): ListenerOptions {
   return {
     concurrency: given.concurrency ?? defaults.concurrency,
     order: given.order ?? defaults.order,
     cancellable: given.cancellable ?? defaults.cancellable,
     maxBuffered: given.maxBuffered ?? defaults.maxBuffered,
+    retry: { ...defaults.retry, ...given.retry },
+    deadLetterTopic: given.deadLetterTopic ?? defaults.deadLetterTopic,
   };
 }
 
@@ -40,7 +53,7 @@ export interface Listener {
   readonly pattern: string;
   /** The full topic name. */
   readonly topic: string;
-  readonly options: Required<StreambackListenerOptions>;
+  readonly options: ListenerOptions;
   /**
    * Handles one message. What it gives is answered: a value, an Observable, an iterable, an async iterable, or a promise of one;
    * what it throws is an error for the requester, as it stands.

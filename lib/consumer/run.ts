@@ -15,6 +15,8 @@ const NOBODY_WAITS: ReadonlySet<string> = new Set(['CANCELLED', 'CLIENT_LOST', '
 export class Run implements CallContext, Expiring {
   /** The error as the handler threw it, before exception filters; undefined while it has not failed. */
   failure: unknown;
+  /** What the handler gave: a promise, as a rule. */
+  handler: unknown;
   /** Called once it is over, whatever became of it. */
   onOver?: () => void;
   /** It has ended, for whatever reason. */

@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 
 /** What the handling of one message carries along, whatever it calls. */
 export interface CallContext {
@@ -17,3 +17,12 @@ export const currentCall = (): CallContext | undefined => storage.getStore();
 
 /** Calls `work` as part of the handling of a message. */
 export const runInCall = <Result>(context: CallContext, work: () => Result): Result => storage.run(context, work);
+
+/**
+ * Runs later work as if it were called here: what arrives over a socket would else run in the context in which that socket was
+ * opened, with another message's deadline and another request's storage.
+ */
+export function callerContext(): <Result>(work: () => Result) => Result {
+  const caller = new AsyncResource('StreambackRequest');
+  return (work) => caller.runInAsyncScope(work);
+}

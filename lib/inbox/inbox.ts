@@ -1,5 +1,7 @@
+import { backoffDelayMs } from '../common/backoff';
 import { StreambackConnectionError, StreambackLaneError } from '../common/errors';
 import type { StreambackLogger } from '../common/logger';
+import { Delay } from '../common/waiting';
 import { decodeControl, type ControlMessage } from '../protocol/control-message';
 import { decodeFrame, type Frame } from '../protocol/frame';
 import { newInbox } from '../protocol/keys';
@@ -19,6 +21,8 @@ export interface InboxOptions {
   readonly logger: StreambackLogger;
 }
 
+const REOPEN = { delayMs: 200, factor: 2, maxDelayMs: 5_000, jitter: 0.2 };
+
 /** The one feedback stream that a connection reads: frames for its lanes, control for its handlers. */
 export class Inbox {
   private currentKey = newInbox();
@@ -26,6 +30,7 @@ export class Inbox {
   private reader?: InboxReader;
   private closed = false;
   private unreadable = 0;
+  private readonly reopenDelay = new Delay();
   private readonly receivers: InboxReceivers[] = [];
   private readonly controlReceivers: ((message: ControlMessage) => void)[] = [];
 
@@ -63,9 +68,15 @@ export class Inbox {
 
   async close(): Promise<void> {
     this.closed = true;
-    await this.opening?.catch(() => {});
-    await this.reader?.close();
+    this.reopenDelay.end();
+    // An opening under way is not waited for, as it may wait for a server that is away: it is undone when it succeeds.
+    this.opening?.then(
+      () => this.reader?.close(),
+      () => undefined,
+    );
+    const { reader } = this;
     this.reader = undefined;
+    await reader?.close();
   }
 
   private async openReader(): Promise<void> {
@@ -80,7 +91,8 @@ export class Inbox {
       onLost: () => this.onLost(inbox),
     });
     // It may be lost already: then another one is the inbox.
-    if (inbox === this.currentKey) this.reader = reader;
+    if (this.closed || inbox !== this.currentKey) await reader.close();
+    else this.reader = reader;
   }
 
   private onLost(inbox: string): void {
@@ -91,8 +103,19 @@ export class Inbox {
     this.options.logger.error('The inbox is gone with the answers in it: Redis was emptied, evicted it or failed over. Making a new one.');
     const error = new StreambackLaneError('INBOX_LOST', 'The inbox is gone with the answers in it');
     for (const receiver of this.receivers) receiver.onLost(error);
-    // Consumers need an inbox for control even when nobody sends; a failure shows with the next request.
-    this.open().catch((cause: unknown) => this.options.logger.error(`The new inbox could not be made: ${String(cause)}`));
+    void this.reopen();
+  }
+
+  /** Consumers need an inbox for control even when nobody sends. Never rejects. */
+  private async reopen(): Promise<void> {
+    for (let attempt = 1; !this.closed; attempt++) {
+      try {
+        return await this.open();
+      } catch (error) {
+        if (attempt === 1) this.options.logger.error(`The new inbox could not be made, trying again: ${String(error)}`);
+      }
+      await this.reopenDelay.wait(backoffDelayMs(attempt, REOPEN));
+    }
   }
 
   private readonly onItems = (items: readonly InboxItem[]): void => {

@@ -1,6 +1,6 @@
 import { SYSTEM_CLOCK, type Clock } from '../common/clock';
 import { StreambackConfigError, StreambackConnectionError, StreambackPublishError, StreambackTimeoutError } from '../common/errors';
-import { currentCall } from '../context/call-context';
+import { callerContext, currentCall } from '../context/call-context';
 import type { FeedbackWriter } from '../inbox/feedback-writer';
 import type { Inbox } from '../inbox/inbox';
 import { encodeEnvelope } from '../protocol/envelope';
@@ -90,7 +90,15 @@ export class Producer implements PendingRequestOwner {
     const { timeoutMs = this.options.defaults.timeoutMs, idleTimeoutMs = this.options.defaults.idleTimeoutMs } = options;
     const deadline = Math.min(timeoutMs === undefined ? Infinity : this.now() + timeoutMs, currentCall()?.deadline ?? Infinity);
     const window = new CreditWindow(options.credit ?? this.options.defaults.credit ?? DEFAULT_CREDIT, this.budget);
-    const request = new PendingRequest(newId(), pattern, observer, deadline, idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS, window, this);
+    const request = new PendingRequest(
+      newId(),
+      pattern,
+      observer.pulls ? observer : inCallerContext(observer),
+      deadline,
+      idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
+      window,
+      this,
+    );
     this.requests.set(request.id, request);
     try {
       this.start(request, data, options);
@@ -219,4 +227,14 @@ function closedError(): StreambackConnectionError {
 function encodeHeaders(headers: Readonly<Record<string, string>> | undefined): readonly MessageHeader[] {
   if (!headers) return NO_HEADERS;
   return Object.entries(headers).map(([name, value]) => [name, Buffer.from(value, 'utf8')]);
+}
+
+/** An observer that hears of its answers in the context that it asked in. A lane's reader awaits them there anyway. */
+function inCallerContext(observer: AnswerObserver): AnswerObserver {
+  const inCaller = callerContext();
+  return {
+    next: (value) => inCaller(() => observer.next(value)),
+    error: (error) => inCaller(() => observer.error(error)),
+    complete: () => inCaller(() => observer.complete()),
+  };
 }

@@ -7,6 +7,7 @@ import type { StreambackKafkaOptions } from './kafka/kafka.options';
 import type { MainStream } from './main-stream';
 import { MemoryFeedbackStream } from './memory/memory.feedback-stream';
 import { MemoryMainStream } from './memory/memory.main-stream';
+import { RedisClusterFeedbackStream } from './redis/redis.cluster-feedback-stream';
 import { RedisFeedbackStream } from './redis/redis.feedback-stream';
 import type { StreambackRedisOptions } from './redis/redis.options';
 import { parseStreamUrl, type StreamUrl } from './streams-url';
@@ -26,6 +27,7 @@ type Factory<Stream> = (url: StreamUrl, settings: StreamSettings) => Stream;
 const kafka: Factory<MainStream> = (url, { kafka: options, publishTimeoutMs, clientId, logger }) =>
   new KafkaMainStream({ url, options, publishTimeoutMs, clientId, logger });
 const redis: Factory<FeedbackStream> = (url, { redis: options, logger }) => new RedisFeedbackStream({ url, options, logger });
+const redisCluster: Factory<FeedbackStream> = (url, { redis: options, logger }) => new RedisClusterFeedbackStream({ url, options, logger });
 const memoryName = ({ hosts, path }: StreamUrl): string => [...hosts.map(({ host }) => host), path].join('/');
 
 const MAIN_STREAMS: ReadonlyMap<string, Factory<MainStream>> = new Map([
@@ -37,6 +39,8 @@ const MAIN_STREAMS: ReadonlyMap<string, Factory<MainStream>> = new Map([
 const FEEDBACK_STREAMS: ReadonlyMap<string, Factory<FeedbackStream>> = new Map([
   ['redis', redis],
   ['rediss', redis],
+  ['redis+sentinel', redis],
+  ['redis+cluster', redisCluster],
   ['memory', (url) => new MemoryFeedbackStream(memoryName(url))],
 ]);
 

@@ -1,5 +1,5 @@
 import { checkOptions, invalidOption } from '../common/option-rules';
-import { DEFAULT_LISTENER_OPTIONS, type StreambackListenerOptions, withDefaults } from '../consumer/listener';
+import { DEFAULT_LISTENER_OPTIONS, type ListenerOptions, withDefaults } from '../consumer/listener';
 import type { StreambackRequestOptions } from '../producer/request-options';
 import { CONNECTION_RULES } from '../streamback.option-rules';
 import type { StreambackOptions, StreambackStreams } from '../streamback.options';
@@ -17,7 +17,7 @@ export interface ConnectionOptions {
   /** Nothing was said about streams: they are within this process. */
   readonly streamsByDefault: boolean;
   readonly topicsPrefix: string;
-  readonly listeners: Required<StreambackListenerOptions>;
+  readonly listeners: ListenerOptions;
   readonly requests: StreambackRequestOptions;
   readonly kafka: NonNullable<StreambackOptions['kafka']>;
   readonly redis: NonNullable<StreambackOptions['redis']>;

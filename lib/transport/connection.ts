@@ -11,7 +11,7 @@ import type { FeedbackStream } from '../streams/feedback-stream';
 import type { MainStream, StreamStatus } from '../streams/main-stream';
 import { resolveFeedbackStream, resolveMainStream, type StreamSettings } from '../streams/stream-resolver';
 import { connectionOptions, type ConnectionOptions } from './connection-options';
-import { errorValue } from './error-value';
+import { errorValue, isAnswer } from './error-value';
 
 /** Statuses from the worst to the best: the connection is as well as the worse of its streams. */
 const STATUSES: readonly StreamStatus[] = ['disconnected', 'reconnecting', 'rebalancing', 'connected'];
@@ -52,7 +52,7 @@ export class StreambackConnection {
   }
 
   consumer(listeners: readonly Listener[]): Consumer {
-    return new Consumer(this.main, this.answering(), listeners, { ...this.options, logger: this.logger, errorValue });
+    return new Consumer(this.main, this.answering(), listeners, { ...this.options, logger: this.logger, errorValue, isAnswer });
   }
 
   /** Told the connection's status, at once and with each change. Returns a function that ends it. */

@@ -1,3 +1,4 @@
+import { HttpException } from '@nestjs/common';
 import { RpcException } from '@nestjs/microservices';
 
 const UNKNOWN = { status: 'error', message: 'Internal server error' } as const;
@@ -12,4 +13,9 @@ export function errorValue(error: unknown): unknown {
     return typeof carried === 'string' ? { status: 'error', message: carried } : carried;
   }
   return error instanceof Error || error === undefined || typeof error === 'function' ? UNKNOWN : error;
+}
+
+/** Whether an error is what a handler has to say to its caller: neither tried again nor dead-lettered. */
+export function isAnswer(error: unknown): boolean {
+  return error instanceof RpcException || (error instanceof HttpException && error.getStatus() < 500);
 }

@@ -1,7 +1,7 @@
 import { Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices';
 import type { Observable } from 'rxjs';
 import type { Consumer } from '../consumer/consumer';
-import { withDefaults, type Listener } from '../consumer/listener';
+import { withDefaults, type Listener, type ListenerOptions } from '../consumer/listener';
 import type { Run } from '../consumer/run';
 import { topicOf } from '../protocol/topic-name';
 import type { StreambackOptions } from '../streamback.options';
@@ -89,10 +89,15 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
   on(): void {}
 
   private async start(): Promise<void> {
-    const { listeners: defaults } = this.connection.options;
+    const { listeners: defaults, topicsPrefix } = this.connection.options;
     const listeners = [...this.patterns.values()].map((handlers): Listener => {
       const { pattern, topic, options } = handlers;
-      return { pattern, topic, options: withDefaults(options, defaults), handle: (run) => this.handle(handlers, run) };
+      return {
+        pattern,
+        topic,
+        options: withDeadLetterTopic(withDefaults(options, defaults), topicsPrefix),
+        handle: (run) => this.handle(handlers, run),
+      };
     });
     if (listeners.length === 0) return;
     this.consumer = this.connection.consumer(listeners);
@@ -113,4 +118,10 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
       });
     });
   }
+}
+
+/** A dead-letter topic is named as a pattern is: the connection's prefix goes before it. */
+function withDeadLetterTopic(options: ListenerOptions, prefix: string): ListenerOptions {
+  const { deadLetterTopic } = options;
+  return deadLetterTopic ? { ...options, deadLetterTopic: topicOf(deadLetterTopic, prefix) } : options;
 }

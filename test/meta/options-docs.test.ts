@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -78,7 +79,7 @@ describe('docs/options.md', () => {
 
   it('says the defaults that the code has', () => {
     const shown = (value: unknown): string =>
-      `\`${typeof value === 'number' ? value.toLocaleString('en').replaceAll(',', '_') : typeof value === 'string' ? `'${value}'` : String(value)}\``;
+      `\`${typeof value === 'number' ? value.toLocaleString('en').replaceAll(',', '_') : inspect(value)}\``;
     const whole = Object.entries(connectionOptions({ group: 'g', streams: 'memory://' }));
     const plain = Object.fromEntries(whole.filter(([name, value]) => name !== 'group' && ['string', 'number'].includes(typeof value)));
     const defaults: [heading: string, values: Readonly<Record<string, unknown>>][] = [

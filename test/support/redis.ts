@@ -67,7 +67,7 @@ export async function startRedis({ args = [], port }: RedisServerOptions = {}): 
 }
 
 /** A server that wants a password refuses the PING, and serves all the same. */
-function ping(port: number): Promise<void> {
+export function ping(port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'));
     socket.setTimeout(1_000, () => socket.destroy(new Error('no answer to PING')));

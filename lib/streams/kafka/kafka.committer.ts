@@ -1,4 +1,5 @@
 import type { StreambackLogger } from '../../common/logger';
+import { within } from '../../common/waiting';
 import { describeFailure, rootCause } from './kafka.errors';
 import type { PartitionOffset } from './kafka.membership';
 import type { KafkaPartition } from './kafka.partition';
@@ -28,7 +29,9 @@ export class KafkaCommitter {
   constructor(private readonly options: CommitterOptions) {}
 
   start(): void {
-    this.interval ??= setInterval(() => void this.commit(), this.options.intervalMs);
+    this.interval ??= setInterval(() => {
+      if (!this.running) void this.commit();
+    }, this.options.intervalMs);
   }
 
   stop(): void {
@@ -62,7 +65,13 @@ export class KafkaCommitter {
   /** Tries to commit until it succeeds, `until` says that it is not needed any more, or the time is up. */
   async finish(timeoutMs: number, until: () => boolean = () => false): Promise<void> {
     const end = Date.now() + timeoutMs;
-    while (!(await this.commit()) && !until() && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    for (let done = false; !done && Date.now() < end;) {
+      await within(
+        this.commit().then((committed) => void (done = committed || until())),
+        end - Date.now(),
+      );
+      if (!done) await new Promise((resolve) => setTimeout(resolve, Math.min(RETRY_MS, Math.max(end - Date.now(), 0))));
+    }
   }
 
   private async send(): Promise<boolean> {

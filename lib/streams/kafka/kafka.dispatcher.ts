@@ -1,4 +1,5 @@
 import type { MainStreamDelivery } from '../main-stream';
+import { FairShare } from '../fair-share';
 import type { KafkaPartition, PartitionObserver } from './kafka.partition';
 
 /** What was released is handed over again after so long, in ms: who released it could not handle it just now. */
@@ -10,6 +11,8 @@ const RESUME_SHARE = 0.75;
 
 export interface DispatcherOptions {
   readonly maxInFlight: number;
+  /** How many topics share it. */
+  readonly topics: number;
   readonly maxUncommitted: number;
   readonly onDelivery: (delivery: MainStreamDelivery) => void;
   readonly rank: () => number;
@@ -24,13 +27,15 @@ export class KafkaDispatcher implements PartitionObserver {
   /** Handed over for good: no more comes. */
   stopped = false;
   private held = false;
-  private inFlight = 0;
+  private readonly shares: FairShare;
   private pumping = false;
   private turn = 0;
   private readonly partitions: KafkaPartition[] = [];
   private readonly timers = new Map<KafkaPartition, NodeJS.Timeout>();
 
-  constructor(private readonly options: DispatcherOptions) {}
+  constructor(private readonly options: DispatcherOptions) {
+    this.shares = new FairShare(options.maxInFlight, options.topics);
+  }
 
   add(partition: KafkaPartition): void {
     this.partitions.push(partition);
@@ -46,7 +51,7 @@ export class KafkaDispatcher implements PartitionObserver {
 
   /** What is in flight of a partition was aborted. */
   forget(partition: KafkaPartition): void {
-    this.inFlight -= partition.inFlight;
+    this.shares.give(partition.topic, partition.inFlight);
     clearTimeout(this.timers.get(partition));
     this.timers.delete(partition);
     this.pump();
@@ -73,13 +78,13 @@ export class KafkaDispatcher implements PartitionObserver {
     if (partition.queued > partition.threshold) this.options.setPaused(partition, true);
   }
 
-  onSettled(_partition: KafkaPartition): void {
-    this.inFlight--;
+  onSettled(partition: KafkaPartition): void {
+    this.shares.give(partition.topic);
     this.pump();
   }
 
   onReleased(partition: KafkaPartition): void {
-    this.inFlight--;
+    this.shares.give(partition.topic);
     if (!this.stopped && !this.timers.has(partition)) {
       const timer = setTimeout(() => {
         this.timers.delete(partition);
@@ -96,7 +101,7 @@ export class KafkaDispatcher implements PartitionObserver {
     this.pumping = true;
     try {
       let without = 0;
-      while (without < this.partitions.length && this.inFlight < this.options.maxInFlight && !this.stopped) {
+      while (without < this.partitions.length && this.shares.inFlight < this.options.maxInFlight && !this.stopped) {
         const partition = this.partitions[this.turn++ % this.partitions.length]!;
         without = this.handOver(partition) ? 0 : without + 1;
       }
@@ -106,13 +111,13 @@ export class KafkaDispatcher implements PartitionObserver {
   }
 
   private handOver(partition: KafkaPartition): boolean {
-    const { maxInFlight, maxUncommitted, onDelivery, rank } = this.options;
+    const { maxUncommitted, onDelivery, rank } = this.options;
     let count = 0;
-    while (count < TURN && this.inFlight < maxInFlight && !this.stopped) {
+    while (count < TURN && this.shares.hasRoom(partition.topic) && !this.stopped) {
       const again = partition.hasReleased;
       if (again ? partition.state !== 'active' || this.timers.has(partition) : !partition.canHandOver(maxUncommitted)) break;
       count++;
-      this.inFlight++;
+      this.shares.take(partition.topic);
       onDelivery(again ? partition.nextReleased(rank()) : partition.next(rank()));
     }
     if (count === 0) return false;

@@ -1,6 +1,7 @@
 import { StreambackAbortError } from '../../common/errors';
 import type { Kafka } from 'kafkajs';
 import type { StreambackLogger } from '../../common/logger';
+import { Delay } from '../../common/waiting';
 import type { MainStreamSubscribeOptions, MainStreamSubscription, StreamStatus } from '../main-stream';
 import { KafkaCommitter } from './kafka.committer';
 import { consumerConfig, KafkaConsumer } from './kafka.consumer';
@@ -35,7 +36,8 @@ export class KafkaSubscription implements MainStreamSubscription {
   private readonly ownership: KafkaOwnership;
   private readonly consumer: KafkaConsumer;
   private readonly maxWaitMs: number;
-  private roomWaiters: (() => void)[] = [];
+  private readonly roomDelay = new Delay();
+  private waitingForRoom: Promise<void> | undefined;
   private ready: () => void = () => undefined;
   private closing: Promise<void> | undefined;
 
@@ -54,6 +56,7 @@ export class KafkaSubscription implements MainStreamSubscription {
     this.maxWaitMs = maxWaitTimeInMs!;
     this.dispatcher = new KafkaDispatcher({
       maxInFlight: subscribe.maxInFlight,
+      topics: subscribe.topics.length,
       maxUncommitted,
       onDelivery: subscribe.onDelivery,
       rank: () => this.membership.rank,
@@ -106,7 +109,7 @@ export class KafkaSubscription implements MainStreamSubscription {
       await this.close();
       throw error;
     }
-    this.committer.start();
+    if (!this.closing) this.committer.start();
     await ready;
   }
 
@@ -130,7 +133,7 @@ export class KafkaSubscription implements MainStreamSubscription {
     await this.ownership.end(new StreambackAbortError('SHUTDOWN', 'The consumer is closing'));
     this.committer.stop();
     this.ready();
-    for (const resolve of this.roomWaiters.splice(0)) resolve();
+    this.roomDelay.end();
     this.membership.leaving = true;
     await this.consumer.close();
   }
@@ -139,19 +142,15 @@ export class KafkaSubscription implements MainStreamSubscription {
     // What is fetched after stop is not taken, and kafkajs would fetch it over and over.
     partition.paused = paused || this.dispatcher.stopped;
     this.consumer.setPaused(partition.topic, partition.partition, partition.paused);
-    if (!partition.paused) for (const resolve of this.roomWaiters.splice(0)) resolve();
+    if (!partition.paused) this.roomDelay.wake();
   }
 
   /** kafkajs sleeps `maxWaitTimeInMs` when all is paused, and cannot be woken: so the fetch begins when there is room. */
   private async room(): Promise<void> {
     const partitions = [...this.ownership.held.values()];
     if (this.closing || partitions.length === 0 || partitions.some(({ paused, state }) => !paused && state === 'active')) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, this.maxWaitMs);
-      this.roomWaiters.push(() => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+    // There is a fetcher for each broker: they wait together.
+    this.waitingForRoom ??= this.roomDelay.wait(this.maxWaitMs).finally(() => (this.waitingForRoom = undefined));
+    await this.waitingForRoom;
   }
 }

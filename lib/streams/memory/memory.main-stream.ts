@@ -1,5 +1,6 @@
 import { StreambackAbortError, StreambackConnectionError } from '../../common/errors';
 import { within } from '../../common/waiting';
+import { FairShare } from '../fair-share';
 import type {
   MainStream,
   MainStreamCapabilities,
@@ -71,6 +72,8 @@ class MemorySubscription implements MainStreamSubscription {
   private readonly revocation = new AbortController();
   private readonly inFlight = new Set<MainStreamMessage>();
   private readonly idle: (() => void)[] = [];
+  private readonly shares: FairShare;
+  private turn = 0;
   /** As a broker's socket would: a process that listens lives. */
   private readonly keepAlive = setInterval(() => {}, 2 ** 30);
   private stopped = false;
@@ -81,6 +84,7 @@ class MemorySubscription implements MainStreamSubscription {
     private readonly group: MemoryGroup,
     private readonly options: MainStreamSubscribeOptions,
   ) {
+    this.shares = new FairShare(options.maxInFlight, options.topics.length);
     group.join(this.wake, options.topics);
     this.wake();
   }
@@ -111,14 +115,24 @@ class MemorySubscription implements MainStreamSubscription {
     this.scheduled = true;
     setImmediate(() => {
       this.scheduled = false;
-      while (!this.stopped && this.inFlight.size < this.options.maxInFlight) {
-        const message = this.group.take(this.options.topics);
-        if (!message) return;
+      for (let message = this.next(); message; message = this.next()) {
         this.inFlight.add(message);
+        this.shares.take(message.topic);
         this.options.onDelivery(this.delivery(message));
       }
     });
   };
+
+  /** From each topic in turn. */
+  private next(): MainStreamMessage | undefined {
+    const { topics } = this.options;
+    for (let tried = 0; tried < topics.length && !this.stopped; tried++) {
+      const topic = topics[this.turn++ % topics.length]!;
+      const message = this.shares.hasRoom(topic) ? this.group.take(topic) : undefined;
+      if (message) return message;
+    }
+    return undefined;
+  }
 
   private delivery(message: MainStreamMessage): MainStreamDelivery {
     return {
@@ -127,7 +141,7 @@ class MemorySubscription implements MainStreamSubscription {
       settle: () => {
         if (!this.inFlight.delete(message)) return;
         this.group.settle(message);
-        this.onRoom();
+        this.onRoom(message);
       },
       release: () => this.giveBack(message),
     };
@@ -136,10 +150,11 @@ class MemorySubscription implements MainStreamSubscription {
   private giveBack(message: MainStreamMessage): void {
     if (!this.inFlight.delete(message)) return;
     this.group.giveBack(message);
-    this.onRoom();
+    this.onRoom(message);
   }
 
-  private onRoom(): void {
+  private onRoom({ topic }: MainStreamMessage): void {
+    this.shares.give(topic);
     this.wake();
     if (this.inFlight.size === 0) for (const resolve of this.idle.splice(0)) resolve();
   }

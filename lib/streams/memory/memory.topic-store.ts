@@ -90,12 +90,8 @@ export class MemoryGroup {
     if (!heard && queue.size > MAX_KEPT && queue.shift()) this.count(message.topic, -1);
   }
 
-  take(topics: readonly string[]): MainStreamMessage | undefined {
-    for (const topic of topics) {
-      const message = this.returned.get(topic)?.shift() ?? this.waiting.get(topic)?.shift();
-      if (message) return message;
-    }
-    return undefined;
+  take(topic: string): MainStreamMessage | undefined {
+    return this.returned.get(topic)?.shift() ?? this.waiting.get(topic)?.shift();
   }
 
   settle(message: MainStreamMessage): void {

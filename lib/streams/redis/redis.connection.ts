@@ -1,9 +1,14 @@
 import type { Redis } from 'ioredis';
-import { closedError, isFinal, isReplyError, toStreambackError } from './redis.errors';
+import { closedError, isFinal, isNoSentinel, isReplyError, toStreambackError } from './redis.errors';
 import type { RedisStatus } from './redis.status';
 
 /** How long closing waits for what was handed over, in ms; without a live connection it does not wait. */
 const CLOSE_TIMEOUT_MS = 1_000;
+
+/** Commands that do not depend on each other: the name and its arguments. */
+export type RedisBatch = readonly (readonly [name: string, ...args: (string | number)[]])[];
+/** For each command the error that it was refused with, and its reply. */
+export type RedisReplies = readonly (readonly [error: Error | null, reply: unknown])[];
 
 export interface RedisConnectionOptions {
   /** Makes an unconnected client. */
@@ -16,7 +21,7 @@ export interface RedisConnectionOptions {
 }
 
 /**
- * One socket to Redis over its whole life: the first connection succeeds or fails in bounded time; from then on it comes back by
+ * One connection to Redis over its whole life: the first connection succeeds or fails in bounded time; from then on it comes back by
  * itself, and commands wait for it, in order. Every promise it gives settles, at the latest at `close`.
  */
 export class RedisConnection {
@@ -31,7 +36,7 @@ export class RedisConnection {
   private readonly readyListeners = new Set<() => void>();
   private readonly cutListeners = new Set<() => void>();
 
-  constructor(private readonly options: RedisConnectionOptions) {
+  constructor(protected readonly options: RedisConnectionOptions) {
     this.redis = this.create();
   }
 
@@ -105,6 +110,16 @@ export class RedisConnection {
     });
   }
 
+  /** `run` for what is sent again before long anyhow: it may reject where a node of a cluster is away. */
+  once<T>(send: (redis: Redis) => Promise<T>): Promise<T> {
+    return this.run(send);
+  }
+
+  /** Sends commands whose keys may lie on several nodes, in one round trip. */
+  async batch(commands: RedisBatch): Promise<RedisReplies> {
+    return (await this.run((redis) => redis.pipeline(commands.map((command) => [...command])).exec())) ?? [];
+  }
+
   /**
    * Frees the socket. Idempotent.
    * @param how `graceful` lets what was handed over arrive first; `now` is for a connection that blocks in a read.
@@ -120,7 +135,7 @@ export class RedisConnection {
       let timer: NodeJS.Timeout | undefined;
       const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, CLOSE_TIMEOUT_MS)));
       await Promise.race([
-        this.redis.quit().then(
+        this.quit(this.redis).then(
           () => {},
           () => {},
         ),
@@ -162,8 +177,13 @@ export class RedisConnection {
 
   private create(): Redis {
     const redis = this.options.create();
+    let sentinelError: unknown;
+    redis.on('sentinelError', (error: unknown) => {
+      sentinelError = error;
+    });
     redis.on('error', (error: unknown) => {
-      this.lastError = error;
+      // Of sentinels that answered, but do not know the master, ioredis says that they are unreachable.
+      this.lastError = isNoSentinel(error) ? (sentinelError ?? error) : error;
     });
     redis.on('ready', () => {
       if (this.redis !== redis || this.closing) return;
@@ -172,16 +192,38 @@ export class RedisConnection {
       this.lastError = undefined;
       this.upSince = performance.now();
       this.options.status.isUp(this);
-      if (again) for (const listener of this.readyListeners) listener();
+      if (again) this.tellBack();
     });
     redis.on('close', () => {
       if (this.redis !== redis || this.closing || !this.connected) return;
       const wasReady = this.ready;
       this.ready = false;
       this.options.status.isDown(this, this.lastError ?? 'the connection was closed');
-      if (wasReady) for (const listener of this.cutListeners) listener();
+      if (wasReady) this.tellCut();
     });
+    this.watch(redis);
     return redis;
+  }
+
+  /** Listens to what only some clients tell. */
+  protected watch(_redis: Redis): void {}
+
+  protected tellBack(): void {
+    for (const listener of this.readyListeners) listener();
+  }
+
+  protected tellCut(): void {
+    for (const listener of this.cutListeners) listener();
+  }
+
+  protected async quit(redis: Redis): Promise<void> {
+    await redis.quit();
+  }
+
+  protected dispose(redis: Redis): void {
+    redis.disconnect();
+    // `disconnect` only says goodbye: a peer that does not answer would hold the process.
+    redis.stream?.destroy();
   }
 
   /** After a first connection that failed: whoever waited is told, and the next `connect` begins anew. */
@@ -195,11 +237,5 @@ export class RedisConnection {
   private failPending(error: unknown): void {
     for (const fail of [...this.pending]) fail(error);
     this.pending.clear();
-  }
-
-  private dispose(redis: Redis): void {
-    redis.disconnect();
-    // `disconnect` only says goodbye: a peer that does not answer would hold the process.
-    redis.stream?.destroy();
   }
 }

@@ -4,10 +4,14 @@ import { StreambackConfigError, StreambackConnectionError, type StreambackError 
 type Fallback = 'UNREACHABLE' | 'FEEDBACK_UNWRITABLE';
 
 // Redis puts a code before each error; ioredis' class names change between its versions, the codes do not.
-const AUTHENTICATION = /^(WRONGPASS|NOAUTH)\b|invalid (username-)?password|AUTH.*(failed|without any password)/i;
+// ioredis puts words of its own before what a sentinel said.
+const AUTHENTICATION = /(^|Last error: |because )(WRONGPASS|NOAUTH)\b|invalid (username-)?password|AUTH.*(failed|without any password)/i;
 const AUTHORIZATION = /^NOPERM\b/;
 const DATABASE = /DB index|invalid DB/i;
 const UNWRITABLE = /^(OOM|READONLY|MISCONF|NOREPLICAS|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY)\b/;
+const NO_CLUSTER = /cluster support disabled/i;
+const NODE_AWAY =
+  /^(CLUSTERDOWN|TRYAGAIN|MOVED|ASK|LOADING|MASTERDOWN|UNBLOCKED)\b|^(Too many Cluster redirections|Connection is closed|Cluster is ended)|slots cache|startup nodes/;
 const CUT_IN_PIPELINE = /aborted due to connection close/i;
 const REPLY = /^[A-Z]{2,} /;
 
@@ -19,6 +23,11 @@ export const isReplyError = (error: unknown): boolean => REPLY.test(messageOf(er
 /** A pipeline or transaction lost its connection halfway: ioredis rejects it instead of sending it again. */
 export const isCutInPipeline = (error: unknown): boolean => CUT_IN_PIPELINE.test(messageOf(error));
 
+/** A cluster's node is away, or has just handed its keys to another: the same may succeed before long. */
+export const isNodeAway = (error: unknown): boolean => NODE_AWAY.test(messageOf(tellingError(error))) || isCutInPipeline(error);
+
+export const isNoSentinel = (error: unknown): boolean => messageOf(error).startsWith('All sentinels are unreachable');
+
 export const isWrongType = (error: unknown): boolean => messageOf(error).startsWith('WRONGTYPE');
 
 export const isUnknownCommand = (error: unknown): boolean => /unknown command/i.test(messageOf(error));
@@ -28,10 +37,10 @@ export const isMissingKey = (error: unknown): boolean => /no such key/i.test(mes
 /** Trying the same again on the same server cannot succeed. */
 export const isFinal = (error: StreambackError): boolean => !error.retryable;
 
-/** `EXECABORT` says nothing by itself: the error of the command that Redis refused does. */
+/** `EXECABORT` says nothing by itself: the error of the command that Redis refused does; nor does a cluster of which no node serves. */
 function tellingError(error: unknown): unknown {
-  const previous = (error as { previousErrors?: readonly unknown[] } | null)?.previousErrors;
-  return previous?.[0] ?? error;
+  const { previousErrors, lastNodeError } = (error ?? {}) as { previousErrors?: readonly unknown[]; lastNodeError?: unknown };
+  return previousErrors?.[0] ?? lastNodeError ?? error;
 }
 
 /**
@@ -62,6 +71,13 @@ export function toStreambackError(error: unknown, where: string, fallback: Fallb
     return new StreambackConfigError('INVALID_STREAMS_URL', `Redis at ${where} has no such database: ${message}`, {
       cause,
       option: 'streams',
+    });
+  }
+  if (NO_CLUSTER.test(message)) {
+    return new StreambackConfigError('INVALID_STREAMS_URL', `Redis at ${where} is not a cluster: ${message}`, {
+      cause,
+      option: 'streams',
+      remedy: "Write it as 'redis://host:port'.",
     });
   }
   if (fallback === 'FEEDBACK_UNWRITABLE' || UNWRITABLE.test(message)) {

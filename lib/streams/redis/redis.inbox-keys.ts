@@ -19,14 +19,20 @@ export class RedisInboxKeys {
 
   /** Creates both. Resolves to the id after which everything is to be read. */
   async create(): Promise<string> {
-    const [id] = await runTransaction(this.connection, (transaction) =>
-      transaction
-        // A stream cannot be created empty; its reader passes over this entry.
-        .xadd(this.inbox, '*', 'o', '1')
-        .pexpire(this.inbox, this.ttlMs)
-        .set(this.lease, '1', 'PX', this.leaseMs),
+    // Not in one transaction, for the two keys may lie on two nodes: nobody knows of the inbox before both are there.
+    const lease = this.connection.run((redis) => redis.set(this.lease, '1', 'PX', this.leaseMs));
+    const inbox = runTransaction(this.connection, (transaction) =>
+      // A stream cannot be created empty; its reader passes over this entry.
+      transaction.xadd(this.inbox, '*', 'o', '1').pexpire(this.inbox, this.ttlMs),
     );
-    return String(id);
+    try {
+      const [[id]] = await Promise.all([inbox, lease]);
+      return String(id);
+    } catch (error) {
+      await Promise.allSettled([inbox, lease]);
+      await this.delete().catch(() => {});
+      throw error;
+    }
   }
 
   /**
@@ -34,31 +40,37 @@ export class RedisInboxKeys {
    * @param verify also sees whether the stream is the one that was read: a server that was failed over to may be behind
    */
   async renew(lastId: string, verify: boolean): Promise<'renewed' | 'lost'> {
-    const replies = await this.connection.run((redis) => {
-      const pipeline = redis
-        .pipeline()
-        .pexpire(this.inbox, this.ttlMs)
-        // Not SET, which a full server refuses: it would let the process look dead.
-        .pexpire(this.lease, this.leaseMs)
-        .xtrim(this.inbox, 'MINID', nextId(lastId));
+    const [inbox, lease] = await Promise.allSettled([this.renewInbox(lastId, verify), this.renewLease()]);
+    if (inbox.status === 'rejected') throw inbox.reason;
+    if (inbox.value === 'renewed' && lease.status === 'rejected') throw lease.reason;
+    return inbox.value;
+  }
+
+  private async renewInbox(lastId: string, verify: boolean): Promise<'renewed' | 'lost'> {
+    const [expiry, , info] = await this.connection.once(async (redis) => {
+      const pipeline = redis.pipeline().pexpire(this.inbox, this.ttlMs).xtrim(this.inbox, 'MINID', nextId(lastId));
       if (verify) pipeline.xinfo('STREAM', this.inbox);
-      return pipeline.exec();
+      return (await pipeline.exec()) ?? [];
     });
-    const [expiry, lease, , info] = replies ?? [];
     if (expiry?.[0]) throw expiry[0];
     if (Number(expiry?.[1]) === 0 || isMissingKey(info?.[0])) return 'lost';
-    if (lease?.[0]) throw lease[0];
-    if (Number(lease?.[1]) === 0) await this.connection.run((redis) => redis.set(this.lease, '1', 'PX', this.leaseMs));
+    if (info?.[0]) throw info[0];
     const generated = lastGeneratedId(info?.[1]);
     return generated !== undefined && compareIds(generated, lastId) < 0 ? 'lost' : 'renewed';
   }
 
+  private async renewLease(): Promise<void> {
+    // Not SET, which a full server refuses: it would let the process look dead.
+    const found = await this.connection.once((redis) => redis.pexpire(this.lease, this.leaseMs));
+    if (Number(found) === 0) await this.connection.once((redis) => redis.set(this.lease, '1', 'PX', this.leaseMs));
+  }
+
   async trim(lastId: string): Promise<void> {
-    await this.connection.run((redis) => redis.xtrim(this.inbox, 'MINID', nextId(lastId)));
+    await this.connection.once((redis) => redis.xtrim(this.inbox, 'MINID', nextId(lastId)));
   }
 
   async delete(): Promise<void> {
     // Two commands, for the two keys may lie on two nodes.
-    await Promise.all([this.connection.run((redis) => redis.del(this.inbox)), this.connection.run((redis) => redis.del(this.lease))]);
+    await Promise.all([this.connection.once((redis) => redis.del(this.inbox)), this.connection.once((redis) => redis.del(this.lease))]);
   }
 }

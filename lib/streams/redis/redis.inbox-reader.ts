@@ -36,7 +36,9 @@ export class RedisInboxReader implements InboxReader {
   private untrimmedBytes = 0;
   private trimming = false;
   private renewing: Promise<void> | undefined;
+  /** The connection was cut: whether this is still the same inbox is to be seen. */
   private verify = false;
+  private cutMeanwhile = false;
   private timer: NodeJS.Timeout | undefined;
   private closing: Promise<void> | undefined;
 
@@ -139,7 +141,7 @@ export class RedisInboxReader implements InboxReader {
   }
 
   private readonly onBack = (): void => {
-    this.verify = true;
+    this.verify = this.cutMeanwhile = true;
     void this.renew();
   };
 
@@ -147,7 +149,7 @@ export class RedisInboxReader implements InboxReader {
     // One at a time: an outage must not leave a queue of renewals.
     this.renewing ??= this.renewOnce().finally(() => {
       this.renewing = undefined;
-      if (this.verify && !this.stopped && this.options.writing.isReady) void this.renew();
+      if (this.cutMeanwhile && !this.stopped && this.options.writing.isReady) void this.renew();
     });
     return this.renewing;
   }
@@ -156,13 +158,14 @@ export class RedisInboxReader implements InboxReader {
     const { writing, leaseMs, logger } = this.options;
     if (!writing.isReady) return;
     const { verify } = this;
-    this.verify = false;
+    this.verify = this.cutMeanwhile = false;
     const startedAt = performance.now();
     try {
       const result = await this.keys.renew(this.lastId, verify);
       if (performance.now() - startedAt > leaseMs / 3) writing.wasSlow();
       if (result === 'lost') this.lost('Redis does not have it any more');
     } catch (error) {
+      this.verify ||= verify;
       if (this.stopped) return;
       const { code, message } = toStreambackError(error, this.options.inbox, 'UNREACHABLE');
       logger.debug(`The inbox ${this.options.inbox} was not renewed (${code}): ${message}`);

@@ -8,6 +8,8 @@ export const REDIS_KEY_PREFIXES = {
   feedback: 'streamback_feedback_',
   /** Short-lived keys that say that an inbox's process lives. */
   lease: 'streamback_lease_',
+  /** Short-lived keys that say that a request is not wanted any more. */
+  cancel: 'streamback_cancel_',
   /** Lists that end a blocking pop when the set of popped lists changes. */
   wake: 'streamback_wake_',
 } as const;
@@ -17,5 +19,7 @@ export function leaseKeyOf(inbox: string): string {
   const tail = inbox.startsWith(REDIS_KEY_PREFIXES.inbox) ? inbox.slice(REDIS_KEY_PREFIXES.inbox.length) : inbox;
   return REDIS_KEY_PREFIXES.lease + tail;
 }
+
+export const cancelKeyOf = (id: string): string => REDIS_KEY_PREFIXES.cancel + id;
 
 export const newWakeKey = (): string => REDIS_KEY_PREFIXES.wake + randomUUID();

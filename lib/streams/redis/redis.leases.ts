@@ -1,4 +1,4 @@
-import type { RedisConnection } from './redis.connection';
+import type { RedisBatch, RedisConnection } from './redis.connection';
 import { leaseKeyOf } from './redis.keys';
 
 /** A pipeline's reply is held in memory as a whole. */
@@ -22,13 +22,13 @@ export class RedisLeases {
 
   private async find(inboxes: readonly string[]): Promise<readonly Found[]> {
     try {
-      // A command for each key, because the keys may lie on several nodes.
-      const replies = await this.connection.run((redis) => {
-        const pipeline = redis.pipeline();
-        for (const inbox of inboxes) pipeline.exists(inbox).exists(leaseKeyOf(inbox));
-        return pipeline.exec();
-      });
-      const exists = (replies ?? []).map(([error, count]) => (error ? undefined : Number(count) > 0));
+      const replies = await this.connection.batch(
+        inboxes.flatMap((inbox): RedisBatch => [
+          ['exists', inbox],
+          ['exists', leaseKeyOf(inbox)],
+        ]),
+      );
+      const exists = replies.map(([error, count]) => (error ? undefined : Number(count) > 0));
       return inboxes.map((_inbox, index) => ({ inbox: exists[2 * index], lease: exists[2 * index + 1] }));
     } catch (error) {
       if (this.connection.isClosed) throw error;

@@ -21,10 +21,7 @@ export class RedisStatus {
   isUp(connection: object): void {
     this.up.add(connection);
     this.down.delete(connection);
-    if (this.down.size === 0 && this.loggedCode !== undefined) {
-      this.loggedCode = undefined;
-      this.logger.log(`Redis at ${this.address} is back after ${Math.round(performance.now() - this.downSince)} ms`);
-    }
+    this.noticeEnd();
     this.tell();
   }
 
@@ -46,7 +43,7 @@ export class RedisStatus {
   forget(connection: object): void {
     this.up.delete(connection);
     this.down.delete(connection);
-    if (this.down.size === 0) this.loggedCode = undefined;
+    this.noticeEnd();
     this.tell();
   }
 
@@ -56,6 +53,13 @@ export class RedisStatus {
     this.listeners.add(own);
     listener(this.status);
     return () => void this.listeners.delete(own);
+  }
+
+  private noticeEnd(): void {
+    if (this.down.size > 0 || this.loggedCode === undefined) return;
+    this.loggedCode = undefined;
+    if (this.up.size === 0) return;
+    this.logger.log(`Redis at ${this.address} is back after ${Math.round(performance.now() - this.downSince)} ms`);
   }
 
   private tell(): void {

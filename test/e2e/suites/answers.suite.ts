@@ -1,7 +1,8 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { Controller, HttpException, type INestApplication, Injectable, Module, Scope } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Ctx, EventPattern, MessagePattern, Payload, RpcException } from '@nestjs/microservices';
-import { firstValueFrom, from, interval, lastValueFrom, map, Observable, take, throwError, toArray } from 'rxjs';
+import { firstValueFrom, from, interval, lastValueFrom, map, mergeMap, Observable, take, throwError, toArray } from 'rxjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   listener,
@@ -17,6 +18,9 @@ import { freshName } from '../../support/fresh-name';
 
 const eventsSeen: string[] = [];
 const pulled = new Map<string, number>();
+const working = { now: 0, most: 0 };
+const attempts = new Map<string, number>();
+const DEAD_LETTERS = 'put.aside';
 const told = new Map<string, (value: unknown) => void>();
 const tell = (what: string, value: unknown): void => told.get(what)?.(value);
 const hear = <Value>(what: string): Promise<Value> => new Promise((resolve) => told.set(what, resolve as (value: unknown) => void));
@@ -208,6 +212,52 @@ class AnswersController {
     tell(`begun:${data.id}`, undefined);
     if (data.wait) await hear(`finish:${data.id}`);
     return data.id;
+  }
+
+  @MessagePattern('deadline')
+  async *deadline(@Ctx() context: StreambackContext): AsyncGenerator<number> {
+    yield Math.round(context.getRemainingMs());
+  }
+
+  @MessagePattern('working', listener({ concurrency: 1 }))
+  async working(@Payload() id: string, @Ctx() context: StreambackContext): Promise<void> {
+    working.most = Math.max(working.most, ++working.now);
+    await context.respond('begun');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    working.now -= 1;
+    tell(`ended:${id}`, undefined);
+  }
+
+  @EventPattern<string>('backlog', listener({ concurrency: 1 }))
+  async backlog(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+
+  @MessagePattern('flaky', listener({ retry: { times: 2, delayMs: 10, jitter: 0 }, deadLetterTopic: `${DEAD_LETTERS}.requests` }))
+  async flaky(@Payload() data: { id: string; fails: number }, @Ctx() context: StreambackContext): Promise<string> {
+    attempts.set(data.id, context.getAttempt());
+    if (context.getAttempt() <= data.fails) throw new Error(`try ${context.getAttempt()}`);
+    return `at try ${context.getAttempt()}`;
+  }
+
+  @MessagePattern('refusing', listener({ retry: { times: 2, delayMs: 10 } }))
+  refusing(@Payload() id: string, @Ctx() context: StreambackContext): never {
+    attempts.set(id, context.getAttempt());
+    throw new RpcException('an answer');
+  }
+
+  @EventPattern<string>(
+    'flaky-event',
+    listener({ retry: { times: 1, delayMs: 10, on: [TypeError] }, deadLetterTopic: `${DEAD_LETTERS}.events` }),
+  )
+  flakyEvent(@Payload() data: { id: string; type: boolean }, @Ctx() context: StreambackContext): void {
+    attempts.set(data.id, context.getAttempt());
+    throw data.type ? new TypeError('tried again') : new Error('not tried again');
+  }
+
+  @EventPattern<string[]>([`${DEAD_LETTERS}.requests`, `${DEAD_LETTERS}.events`])
+  letter(@Payload() data: { id: string }, @Ctx() context: StreambackContext): void {
+    tell(`letter:${data.id}`, context.getHeaders());
   }
 
   @MessagePattern('pulled')
@@ -435,6 +485,75 @@ export function answersSuite(title: string, streams: () => string | StreambackSt
       await all('value', { n: 1 });
       tell(`finish:${first}`, undefined);
       expect([await running, await last, started]).toEqual([[first], [third], [third]]);
+    });
+
+    it('M4: cancelling does not lift the limit on handlers side by side', async () => {
+      working.most = 0;
+      const ids = Array.from({ length: 5 }, () => freshName('w'));
+      const ended = Promise.all(ids.map((id) => hear(`ended:${id}`)));
+      await Promise.all(ids.map((id) => firstValueFrom(client.send('working', new StreambackRecordBuilder(id).setKey('same').build()))));
+      await ended;
+      expect(working.most).toBe(1);
+    });
+
+    it('M7: the backlog of one pattern does not keep another from being answered', async () => {
+      for (let n = 0; n < 1_500; n++) client.emit('backlog', { n });
+      await lastValueFrom(client.emit('backlog', { n: 'last' }));
+      const startedAt = performance.now();
+      for (let n = 0; n < 10; n++) await all('value', { n });
+      expect(performance.now() - startedAt).toBeLessThan(1_000);
+    });
+
+    it('F7: a deadline is inherited by what a subscriber sends, and by nothing else', async () => {
+      const [remaining] = await all('deadline', new StreambackRecordBuilder({}).setTimeoutMs(5_000).build());
+      expect(remaining).toBeGreaterThan(3_000);
+      const storage = new AsyncLocalStorage<string>();
+      const seen = await storage.run('mine', () =>
+        lastValueFrom(
+          client.send('value', { n: 1 }).pipe(
+            mergeMap(() => client.send('value', { n: 2 })),
+            map(() => storage.getStore()),
+          ),
+        ),
+      );
+      expect(seen).toBe('mine');
+    });
+
+    it('tries again what failed, and answers when it succeeds', async () => {
+      const id = freshName('r');
+      expect(await all('flaky', { id, fails: 2 })).toEqual(['at try 3']);
+    });
+
+    it('R6: puts a request aside when its tries are used up, with bytes, key and headers, and errs', async () => {
+      const id = freshName('r');
+      const letter = hear<Record<string, string>>(`letter:${id}`);
+      const record = new StreambackRecordBuilder({ id, fails: 9 }).setKey('k').setHeaders({ tenant: 'a' }).build();
+      await expect(all('flaky', record)).rejects.toEqual({ status: 'error', message: 'Internal server error' });
+      expect(attempts.get(id)).toBe(3);
+      expect(await letter).toMatchObject({
+        tenant: 'a',
+        'streamback-code': 'HANDLER_FAILED',
+        'streamback-attempts': '3',
+        'streamback-message': expect.stringContaining('Error: try 3'),
+        'streamback-topic': expect.stringContaining('flaky'),
+      });
+    });
+
+    it('an RpcException is an answer, neither tried again nor put aside', async () => {
+      const id = freshName('r');
+      await expect(all('refusing', id)).rejects.toEqual({ status: 'error', message: 'an answer' });
+      expect(attempts.get(id)).toBe(1);
+    });
+
+    it.each([
+      [true, 2],
+      [false, 1],
+    ])('puts an event aside when its tries are used up; which errors are tried again can be said (%s)', async (type, tries) => {
+      const id = freshName('r');
+      const letter = hear<Record<string, string>>(`letter:${id}`);
+      client.emit('flaky-event', { id, type });
+      expect(await letter).toMatchObject({ 'streamback-attempts': String(tries) });
+      expect(attempts.get(id)).toBe(tries);
     });
 
     it('F5: a slow reader slows a pulling handler, and still gets everything in order', async () => {

@@ -96,4 +96,14 @@ describe('rules of options', () => {
       expect(refusal(JSON.parse(`{"${name}":1}`) as object).message).toContain(`There is no option '${name}'`);
     }
   });
+
+  it('shows no password of a misplaced URL', () => {
+    for (const options of [
+      { redis: 'redis://:canary@cache' },
+      { kafka: { client: 'kafka:u:canary@h' } },
+      { topicsPrefix: 'u:canary@h:9092' },
+    ]) {
+      expect(refusal(options).message).not.toContain('canary');
+    }
+  });
 });

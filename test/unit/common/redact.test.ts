@@ -36,6 +36,9 @@ describe('redact', () => {
     ],
     ['redis://u:secret@h:6379: connect ECONNREFUSED, code: 7', 'redis://***@h:6379: connect ECONNREFUSED, code: 7'],
     ['no url: ask admin@example.com', 'no url: ask admin@example.com'],
+    ['kafka:user:secret@host', '***@host'],
+    ['set to user:secret@host:9092 and', 'set to ***@host:9092 and'],
+    ['not ":secret@host"', 'not "***@host"'],
     ['', ''],
   ])('%s', (text, wanted) => {
     expect(redact(text)).toBe(wanted);

@@ -20,6 +20,7 @@ it('M6: keeps bytes, key and headers, and adds why; what an earlier burial added
       ],
     },
     { error: new StreambackMessageError('MALFORMED_MESSAGE', 'not JSON'), attempts: 2, firstAt: 0, lastAt: 1_000 },
+    'orders.dlt',
   );
   expect([letter.topic, letter.value, letter.key]).toEqual(['orders.dlt', value, key]);
   expect(letter.headers.map(([name, bytes]) => [name, bytes.toString()])).toEqual([

@@ -5,7 +5,7 @@ import { Random } from '../../support/random';
 function setup(concurrency: number) {
   const running = new Map<string, () => void>();
   const started: string[] = [];
-  const order = new KeyOrder<string>(concurrency, (task, done) => {
+  const order = new KeyOrder<string>(concurrency, (task, { done }) => {
     started.push(task);
     running.set(task, () => {
       running.delete(task);
@@ -45,7 +45,7 @@ describe('KeyOrder', () => {
 
   it('tasks that end at once overflow no stack', () => {
     let count = 0;
-    const order = new KeyOrder<number>(1, (_task, done) => {
+    const order = new KeyOrder<number>(1, (_task, { done }) => {
       count += 1;
       queueMicrotask(done);
     });

@@ -20,6 +20,7 @@ class Bench {
   constructor({ maxInFlight = 10, maxUncommitted = 100, settle = false } = {}) {
     this.dispatcher = new KafkaDispatcher({
       maxInFlight,
+      topics: 1,
       maxUncommitted,
       rank: () => 7,
       onCommitNear: () => this.near++,

@@ -23,6 +23,31 @@ describe('redisClientOptions', () => {
     expect(() => options(url)).toThrow(expect.objectContaining({ code: 'INVALID_STREAMS_URL', option: 'streams' }));
   });
 
+  it('maps sentinels', () => {
+    const { sentinels, name, db, username, password, host } = options('redis+sentinel://ann:pw@a,b:7000/main/2');
+    expect({ sentinels, name, db, username, password, host }).toEqual({
+      sentinels: [
+        { host: 'a', port: 26379 },
+        { host: 'b', port: 7000 },
+      ],
+      name: 'main',
+      db: 2,
+      username: 'ann',
+      password: 'pw',
+      host: undefined,
+    });
+    expect(redisAddress(options('redis+sentinel://:canary@a,[::1]:7000/main/2'))).toBe('a:26379,[::1]:7000/main/2');
+  });
+
+  it.each(['redis+sentinel://a', 'redis+sentinel://a/', 'redis+sentinel:///main', 'redis+sentinel://a/main/x', 'redis+sentinel://a/m/1/2'])(
+    'refuses %s',
+    (url) => {
+      expect(() => options(url)).toThrow(
+        expect.objectContaining({ code: 'INVALID_STREAMS_URL', option: 'streams', remedy: expect.stringContaining('redis+sentinel://') }),
+      );
+    },
+  );
+
   it("takes ioredis' own options over the URL's, but not what the inbox decides", () => {
     const client = {
       port: 1,

@@ -12,6 +12,12 @@ describe('toStreambackError', () => {
     ['WRONGPASS invalid username-password pair or user is disabled.', 'AUTHENTICATION_FAILED'],
     ['NOAUTH Authentication required.', 'AUTHENTICATION_FAILED'],
     ['ERR invalid password', 'AUTHENTICATION_FAILED'],
+    [
+      'All sentinels are unreachable. Retrying from scratch after 10ms. Last error: NOAUTH Authentication required.',
+      'AUTHENTICATION_FAILED',
+    ],
+    ['ERR This instance has cluster support disabled', 'INVALID_STREAMS_URL'],
+    ['CLUSTERDOWN The cluster is down', 'FEEDBACK_UNWRITABLE'],
     ["NOPERM this user has no permissions to run the 'xadd' command", 'NOT_AUTHORIZED'],
     ['ERR DB index is out of range', 'INVALID_STREAMS_URL'],
     ["OOM command not allowed when used memory > 'maxmemory'.", 'FEEDBACK_UNWRITABLE'],
