@@ -27,9 +27,9 @@ export class CreditWindow {
     this.granted = initial;
   }
 
-  /** Whether the consumer can send nothing more until it is granted. */
+  /** Whether the reader waits for frames, and what was granted last may not have arrived: it is worth saying again. */
   get isStarving(): boolean {
-    return this.received >= this.granted && this.consumed === this.received;
+    return this.consumed === this.received && this.granted > this.initial;
   }
 
   /** Frames of another run follow, which begins with the request's own credit. */

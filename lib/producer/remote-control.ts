@@ -74,7 +74,10 @@ export class RemoteControl {
   };
 
   private readonly grantAgain = (): void => {
-    for (const request of this.requests.values()) if (request.isStarving) this.grant(request, request.upTo);
+    const silentSince = this.clock.now() - GRANT_AGAIN_MS;
+    for (const request of this.requests.values()) {
+      if (request.isStarving && request.activeAt <= silentSince) this.grant(request, request.upTo);
+    }
   };
 
   /** One look-up for all that are silent, twice in each lease. */

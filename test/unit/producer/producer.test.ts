@@ -222,6 +222,49 @@ describe('Producer', () => {
       expect(inFlight()).toBe(0);
     });
 
+    it('F5: reading gives credit, which is said again while nothing comes', async () => {
+      const { request } = send({ credit: 4 });
+      await ticks();
+      const frames = encoder(request.id);
+      arrive(frames.response('1'), frames.response('2'));
+      await ticks();
+      expect(controls()).toEqual([[CONSUMER, { control: 'credit', id: request.id, upTo: 10 }]]);
+      feedback.writes[0]!.settle('written');
+      await ticks();
+      clock.advance(1_000);
+      await ticks();
+      expect(controls()).toHaveLength(2);
+      arrive(frames.end());
+      clock.advance(60_000);
+      await ticks();
+      expect(controls()).toHaveLength(2);
+    });
+
+    it('F2: a consumer whose lease has ended breaks the lanes that were read, and leaves the others to the next run', async () => {
+      const [read, unread] = [send(), send()];
+      await ticks();
+      arrive(encoder(read.request.id).response('1'), encoder(unread.request.id).accepted());
+      clock.advance(2_500);
+      await ticks();
+      expect(read.error()).toMatchObject({ code: 'CONSUMER_LOST', retryable: true });
+      expect(inFlight()).toBe(1);
+      const next = new FrameEncoder({ id: unread.request.id, sourceGroup: 'g', run: 1, attempt: 1, instance: 'streamback_inbox_next' });
+      arrive(next.end('2'));
+      expect(unread.seen).toEqual([2, 'complete']);
+    });
+
+    it('F6: a request that is cancelled before its consumer is known is marked; should it answer all the same, its consumer is told', async () => {
+      const { request } = send();
+      await ticks();
+      request.close();
+      await ticks();
+      expect([...(await feedback.cancelled([request.id, 'other']))]).toEqual([request.id]);
+      arrive(encoder(request.id).accepted());
+      arrive(encoder(request.id).response('1'));
+      await ticks();
+      expect(controls()).toEqual([[CONSUMER, { control: 'cancel', id: request.id }]]);
+    });
+
     it('a timeout sends a cancel as well', async () => {
       const { request, error } = send({ idleTimeoutMs: 100 });
       await ticks();
