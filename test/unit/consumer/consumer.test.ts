@@ -493,6 +493,22 @@ describe('Consumer', () => {
     });
   });
 
+  it('a dead letter that a listener reads is an event to it: nobody is answered', async () => {
+    await clientInbox.open();
+    const requests: boolean[] = [];
+    await serve((run) => void requests.push(run.responder !== null));
+    const value = encodeEnvelope('1', { feedbackTopic: feedbackTopicOf('a'), sourceGroup: 'web', id: 'a', inbox: clientInbox.key });
+    await main.publish({ topic: 'work', key: null, value, headers: [['streamback-code', Buffer.from('HANDLER_FAILED')]] });
+    await main.publish({
+      topic: 'work',
+      key: null,
+      value: encodeEnvelope('1', { feedbackTopic: feedbackTopicOf('b'), sourceGroup: 'web', id: 'b', inbox: clientInbox.key }),
+      headers: [],
+    });
+    await eventually('settled', () => main.settled.length === 2);
+    expect(requests).toEqual([false, true]);
+  });
+
   it('a consumer that was closed before it started takes nothing', async () => {
     let runs = 0;
     const starting = serve(() => (runs += 1));
