@@ -103,7 +103,9 @@ export class KafkaConsumer {
       if (this.closed) break;
       const { logger, address, group, onStatus } = this.settings;
       const failure = toConnectionError(error, `Consuming from Kafka at ${address} as group '${group}'`);
-      if (!this.joinedOnce && failure.code !== 'UNREACHABLE') {
+      // A broker that has not heard of a topic yet that another one has: `ensure` has seen it, and says so itself where it is missing.
+      const hearsOfIt = failure.code === 'UNKNOWN_TOPIC' && !(error instanceof StreambackConnectionError);
+      if (!this.joinedOnce && failure.code !== 'UNREACHABLE' && !hearsOfIt) {
         this.closed = true;
         failed(failure);
         return;

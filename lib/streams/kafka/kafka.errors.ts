@@ -30,6 +30,7 @@ const PASSING_TYPES = new Set([
   'NOT_COORDINATOR_FOR_GROUP',
   'LEADER_NOT_AVAILABLE',
   'NOT_LEADER_FOR_PARTITION',
+  'UNKNOWN_TOPIC_OR_PARTITION',
 ]);
 
 /** The error that began it: kafkajs wraps it once for each retrier that gave up. */
