@@ -51,7 +51,7 @@ export type WriteResult = 'written' | 'gone';
  * Carries answers back to one producer, and control to one consumer. The numbered promises (F1-F7) are those of
  * docs/guarantees.md; `testFeedbackStream` of `nestjs-streamback/testing` holds an implementation to them.
  *
- * Keys are validated by the caller (`isInboxKey`, `isFeedbackTopic`): an adapter may trust the ones it is given.
+ * Keys are validated by the caller (`isInbox`, `isFeedbackTopic`): an adapter may trust the ones it is given.
  */
 export interface FeedbackStream {
   /** The system, for logs and errors: `redis`, `memory`. */

@@ -69,7 +69,6 @@ export interface TopicPartition {
 export interface MainStreamSubscription {
   /**
    * Stops handing over deliveries at once; what is in flight may go on and settle. Resolves when nothing more will be handed over.
-   * @default called by `close`
    */
   stop(): Promise<void>;
   /** `stop`, waits for in-flight deliveries up to `drainTimeoutMs`, aborts the rest, saves what is settled (M8). Idempotent. */

@@ -28,7 +28,7 @@ const kafka: Factory<MainStream> = (url, { kafka: options, publishTimeoutMs, cli
   new KafkaMainStream({ url, options, publishTimeoutMs, clientId, logger });
 const redis: Factory<FeedbackStream> = (url, { redis: options, logger }) => new RedisFeedbackStream({ url, options, logger });
 const redisCluster: Factory<FeedbackStream> = (url, { redis: options, logger }) => new RedisClusterFeedbackStream({ url, options, logger });
-const memoryName = ({ hosts, path }: StreamUrl): string => [...hosts.map(({ host }) => host), path].join('/');
+const memoryName = ({ hosts, path }: StreamUrl): string => [...hosts.map(({ host }) => host), path].filter((part) => part !== '').join('/');
 
 const MAIN_STREAMS: ReadonlyMap<string, Factory<MainStream>> = new Map([
   ['kafka', kafka],

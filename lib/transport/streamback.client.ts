@@ -93,7 +93,7 @@ export class StreambackClient extends ClientProxy<never> {
   /**
    * Sends a request whose answers are pulled: `await lane.read()`, or `for await (const answer of lane)`.
    * @param pattern as given to `@MessagePattern`
-   * @throws StreambackConfigError INVALID_PATTERN; all else comes with the first read
+   * @throws StreambackConfigError INVALID_PATTERN for no pattern at all; all else comes with the first read
    */
   open<Answer = any, Data = any>(pattern: any, data: Data | StreambackRecord<Data>): Lane<Answer> {
     const packet = this.packet(pattern, data);

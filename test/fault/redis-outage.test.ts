@@ -243,6 +243,7 @@ describeWith(['own-redis'], 'Redis that is away, emptied or refuses', () => {
     const stream = streamOn(redis.url, logger);
     await stream.connect();
     await stream.connect();
+    await eventually('the warning', () => lines.length > 0);
     expect(lines).toHaveLength(1);
     expect(lines[0]).toMatch(/^warn .*allkeys-lru/);
   });

@@ -66,7 +66,8 @@ export abstract class RedisInboxStream implements FeedbackStream {
     await this.writing.connect();
     if (this.checkedEviction) return;
     this.checkedEviction = true;
-    await warnOfEviction(this.writing, this.address, this.logger);
+    // Not waited for: it is no part of being connected.
+    void warnOfEviction(this.writing, this.address, this.logger);
   }
 
   async openReader(options: InboxReaderOptions): Promise<InboxReader> {
