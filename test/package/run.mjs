@@ -46,14 +46,16 @@ function checkFiles(tarball) {
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(unpacked.length + 1));
   const has = new Set(files);
 
-  const allowed = /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|dist\/.+\.(js|js\.map|d\.ts))$/;
+  const allowed = /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|docs\/[a-z]+\.md|dist\/.+\.(js|js\.map|d\.ts))$/;
   check(
     'it holds the built library and its documents, and nothing else',
     files.filter((file) => !allowed.test(file) || /(^|[/.])(test|spec|sample|bench)[/.]/.test(file)),
   );
   check(
     'it holds its documents',
-    ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'].filter((file) => !has.has(file)),
+    ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'docs/errors.md', 'docs/options.md', 'docs/operations.md'].filter(
+      (file) => !has.has(file),
+    ),
   );
 
   const built = files.filter((file) => file.endsWith('.js'));
