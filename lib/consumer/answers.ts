@@ -1,9 +1,5 @@
 import { isObservable, Observable } from 'rxjs';
-
-/** What slows a source that can be slowed; see `CallContext.room`. */
-export interface Gate {
-  room(): Promise<void> | undefined;
-}
+import type { CallContext } from '../context/call-context';
 
 type Source = Iterable<unknown> | AsyncIterable<unknown>;
 
@@ -24,7 +20,7 @@ export function isSource(value: unknown): value is Source {
  * The elements of a source as an Observable that pulls the next one only when there is room. Unlike rxjs' `from`, unsubscribing calls
  * the iterator's `return()` at once, so that a generator's `finally` runs.
  */
-export function fromSource(source: Source, gate: Gate): Observable<unknown> {
+export function fromSource(source: Source, gate: Pick<CallContext, 'room'>): Observable<unknown> {
   return new Observable((subscriber) => {
     const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
     let finished = false;

@@ -1,6 +1,7 @@
 import type { Kafka, Message, Producer } from 'kafkajs';
 import { StreambackConnectionError, StreambackPublishError } from '../../common/errors';
 import type { StreambackLogger } from '../../common/logger';
+import { isDeadLetterTopic } from '../../protocol/topic-name';
 import type { MessageHeader, OutgoingMessage, StreamStatus } from '../main-stream';
 import { BatchSender } from './kafka.batch-sender';
 import { describeFailure, isPassing, toConnectionError } from './kafka.errors';
@@ -123,7 +124,7 @@ export class KafkaProducer {
     for (;;) {
       try {
         // A dead-letter topic belongs to the one who writes it: nobody subscribes to it, who could create it.
-        if (topic.name.endsWith('.dlt') && options.createTopics !== false) await topics.ensure([topic.name]);
+        if (isDeadLetterTopic(topic.name) && options.createTopics !== false) await topics.ensure([topic.name]);
         topic.partitions = await topics.waitFor(topic.name);
         topic.checkedAt = Date.now();
         topic.lookup = undefined;
