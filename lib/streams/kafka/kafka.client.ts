@@ -5,6 +5,7 @@ import { redact } from '../../common/redact';
 import type { StreamUrl } from '../streams-url';
 import type { StreambackKafkaOptions } from './kafka.options';
 import { kafkajs } from './kafka.package';
+import { createSocket } from './kafka.socket';
 
 const DEFAULT_PORT = 9092;
 const DEFAULT_CLIENT_ID = 'nestjs-streamback';
@@ -38,6 +39,7 @@ export function kafkaConfig({ url, options, logger, clientId }: KafkaClientSetti
   const config: KafkaConfig = {
     clientId: clientId ?? DEFAULT_CLIENT_ID,
     brokers: brokersOf(url),
+    socketFactory: createSocket,
     ...(url.scheme === 'kafka+ssl' ? { ssl: true } : {}),
     ...(sasl ? { sasl } : {}),
     // Few and quick: whoever calls tries again itself, with a backoff that it can end.
