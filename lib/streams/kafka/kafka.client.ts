@@ -3,7 +3,7 @@ import { StreambackConfigError } from '../../common/errors';
 import type { StreambackLogger } from '../../common/logger';
 import { redact } from '../../common/redact';
 import type { StreamUrl } from '../streams-url';
-import type { StreambackKafkaOptions } from './kafka.options';
+import { given, type StreambackKafkaOptions } from './kafka.options';
 import { kafkajs } from './kafka.package';
 import { createSocket } from './kafka.socket';
 
@@ -46,7 +46,7 @@ export function kafkaConfig({ url, options, logger, clientId }: KafkaClientSetti
     retry: { retries: 2, initialRetryTime: 100, maxRetryTime: 1_000 },
     logLevel: kafkajs().logLevel.WARN,
     logCreator: bridgeTo(logger),
-    ...options.client,
+    ...given(options.client),
   };
   if (
     config.sasl &&

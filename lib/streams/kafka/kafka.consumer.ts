@@ -6,7 +6,7 @@ import { Delay, within } from '../../common/waiting';
 import type { StreamStatus } from '../main-stream';
 import { describeFailure, isPassing, toConnectionError } from './kafka.errors';
 import type { GroupMembership } from './kafka.membership';
-import type { StreambackKafkaOptions } from './kafka.options';
+import { given, type StreambackKafkaOptions } from './kafka.options';
 import type { KafkaTopics } from './kafka.topics';
 import { KafkaWatchdog } from './kafka.watchdog';
 
@@ -56,11 +56,6 @@ export function consumerConfig(group: string, membership: GroupMembership, optio
 /** A join may be held back, and then wait for the others; a fetch may be held back, and then wait for messages. */
 function silenceLimitMs({ sessionTimeout, rebalanceTimeout, maxWaitTimeInMs }: ConsumerConfig): number {
   return sessionTimeout! + (rebalanceTimeout ?? DEFAULT_REBALANCE_TIMEOUT_MS) + 2 * maxWaitTimeInMs!;
-}
-
-/** Without what is `undefined`: as if it had not been written. */
-function given<Options extends object>(options: Options | undefined): Partial<Options> {
-  return Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== undefined)) as Partial<Options>;
 }
 
 /** Keeps a kafkajs consumer running: builds it, and builds it anew when it has crashed, with a backoff. */

@@ -7,7 +7,7 @@ import type { MessageHeader, OutgoingMessage, StreamStatus } from '../main-strea
 import { BatchSender } from './kafka.batch-sender';
 import { describeFailure, isPassing, toConnectionError } from './kafka.errors';
 import type { StreambackKafkaOptions } from './kafka.options';
-import { createPublishTopic, sizeOfRecord, type PendingMessage, type PublishTopic } from './kafka.publish-queue';
+import { createPublishTopic, place, sizeOfRecord, type PendingMessage, type PublishTopic } from './kafka.publish-queue';
 import type { KafkaTopics } from './kafka.topics';
 
 const DEFAULT_METADATA_MAX_AGE_MS = 300_000;
@@ -94,8 +94,12 @@ export class KafkaProducer {
   }
 
   private async end(): Promise<void> {
-    await Promise.all([...this.known.values()].flatMap(({ lookup }) => lookup ?? []));
-    await this.sender.drained();
+    const lookups = () => [...this.known.values()].flatMap(({ lookup }) => lookup ?? []);
+    // What is being sent may have to look for its topic again.
+    do {
+      await Promise.all(lookups());
+      await this.sender.drained();
+    } while (lookups().length > 0);
     this.sender.end();
     await this.discard();
   }
@@ -166,6 +170,9 @@ export class KafkaProducer {
       const partitions = await this.settings.topics.partitionsOf(topic.name);
       if (partitions !== undefined) {
         topic.partitions = partitions;
+        const own = messages.filter((message) => message.topic === topic);
+        // It was made anew with fewer: keys share partitions, so all are placed anew, and not only what has lost its place.
+        if (own.some(({ record }) => record.partition! >= partitions)) own.forEach(place);
         continue;
       }
       // What else waits for it comes here in its turn; what is published from now on is looked up.

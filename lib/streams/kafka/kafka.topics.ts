@@ -71,7 +71,14 @@ export class KafkaTopics {
           topics: topics.map((topic) => ({ topic, numPartitions: partitions, replicationFactor })),
         });
       } catch (error) {
-        if (rootCause(error).type !== 'TOPIC_ALREADY_EXISTS') throw error;
+        // One error for each topic that was not created; the others were.
+        const { errors } = error as { errors?: readonly { topic: string }[] };
+        if (!errors) throw error;
+        const failures = errors.filter((each) => rootCause(each).type !== 'TOPIC_ALREADY_EXISTS');
+        // A refusal is said rather than what may pass.
+        const refused = failures.filter((each) => classifyFailure(each) === 'authorization');
+        const said = refused.length > 0 ? refused : failures;
+        if (said.length > 0) throw toConnectionError(said[0], `Creating ${said.map(({ topic }) => `'${topic}'`).join(', ')}`);
       }
     });
   }
