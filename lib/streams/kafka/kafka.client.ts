@@ -3,8 +3,9 @@ import { StreambackConfigError } from '../../common/errors';
 import type { StreambackLogger } from '../../common/logger';
 import { redact } from '../../common/redact';
 import type { StreamUrl } from '../streams-url';
-import type { StreambackKafkaOptions } from './kafka.options';
+import { given, type StreambackKafkaOptions } from './kafka.options';
 import { kafkajs } from './kafka.package';
+import { createSocket } from './kafka.socket';
 
 const DEFAULT_PORT = 9092;
 const DEFAULT_CLIENT_ID = 'nestjs-streamback';
@@ -38,13 +39,14 @@ export function kafkaConfig({ url, options, logger, clientId }: KafkaClientSetti
   const config: KafkaConfig = {
     clientId: clientId ?? DEFAULT_CLIENT_ID,
     brokers: brokersOf(url),
+    socketFactory: createSocket,
     ...(url.scheme === 'kafka+ssl' ? { ssl: true } : {}),
     ...(sasl ? { sasl } : {}),
     // Few and quick: whoever calls tries again itself, with a backoff that it can end.
     retry: { retries: 2, initialRetryTime: 100, maxRetryTime: 1_000 },
     logLevel: kafkajs().logLevel.WARN,
     logCreator: bridgeTo(logger),
-    ...options.client,
+    ...given(options.client),
   };
   if (
     config.sasl &&

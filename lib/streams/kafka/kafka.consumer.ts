@@ -6,8 +6,9 @@ import { Delay, within } from '../../common/waiting';
 import type { StreamStatus } from '../main-stream';
 import { describeFailure, isPassing, toConnectionError } from './kafka.errors';
 import type { GroupMembership } from './kafka.membership';
-import type { StreambackKafkaOptions } from './kafka.options';
+import { given, type StreambackKafkaOptions } from './kafka.options';
 import type { KafkaTopics } from './kafka.topics';
+import { KafkaWatchdog } from './kafka.watchdog';
 
 const LOUD_AT_ATTEMPT = 4;
 const BACKOFF = { delayMs: 200, factor: 2, maxDelayMs: 2_000, jitter: 0.2 };
@@ -18,6 +19,7 @@ const CONCURRENT_BATCHES = 32;
 /** Each step of closing waits no longer for a broker that does not answer, in ms. */
 const DISCONNECT_TIMEOUT_MS = 2_000;
 const DEFAULT_SESSION_TIMEOUT_MS = 30_000;
+export const DEFAULT_REBALANCE_TIMEOUT_MS = 60_000;
 
 export interface KafkaConsumerOptions {
   readonly kafka: Kafka;
@@ -36,7 +38,7 @@ export interface KafkaConsumerOptions {
 
 /** What kafkajs runs with: its consumer options under ours. */
 export function consumerConfig(group: string, membership: GroupMembership, options: StreambackKafkaOptions): ConsumerConfig {
-  const { sessionTimeout = DEFAULT_SESSION_TIMEOUT_MS, retry, ...rest } = options.consumer ?? {};
+  const { sessionTimeout, retry, ...rest } = { sessionTimeout: DEFAULT_SESSION_TIMEOUT_MS, ...given(options.consumer) };
   return {
     maxWaitTimeInMs: 200,
     // A member learns of a rebalance by its heartbeat: the others wait for it.
@@ -47,8 +49,13 @@ export function consumerConfig(group: string, membership: GroupMembership, optio
     partitionAssigners: membership.assigners(),
     allowAutoTopicCreation: false,
     // kafkajs restarts after some crashes and stays down after others: we do it after all.
-    retry: { ...RETRY, ...retry, restartOnFailure: () => Promise.resolve(false) },
+    retry: { ...RETRY, ...given(retry), restartOnFailure: () => Promise.resolve(false) },
   };
+}
+
+/** A join may be held back, and then wait for the others; a fetch may be held back, and then wait for messages. */
+function silenceLimitMs({ sessionTimeout, rebalanceTimeout, maxWaitTimeInMs }: ConsumerConfig): number {
+  return sessionTimeout! + (rebalanceTimeout ?? DEFAULT_REBALANCE_TIMEOUT_MS) + 2 * maxWaitTimeInMs!;
 }
 
 /** Keeps a kafkajs consumer running: builds it, and builds it anew when it has crashed, with a backoff. */
@@ -123,44 +130,56 @@ export class KafkaConsumer {
     failed(new StreambackConnectionError('CLOSED', 'The subscription was closed before it had joined its group'));
   }
 
-  /** Runs one kafkajs consumer until it crashes; resolves with why. */
+  /** Runs one kafkajs consumer until it crashes, or stands still; resolves or rejects with why. */
   private async session(started: () => void): Promise<unknown> {
-    const { kafka, group, topics, admin, membership, options, onBatch, logger } = this.settings;
+    const { kafka, group, topics, admin, membership, options } = this.settings;
     await admin.ensure(topics);
     if (this.closed) return undefined;
-    const consumer = kafka.consumer(consumerConfig(group, membership, options));
+    const config = consumerConfig(group, membership, options);
+    const consumer = kafka.consumer(config);
     this.consumer = consumer;
+    const watchdog = new KafkaWatchdog({ consumer, nodes: () => membership.nodes(), limitMs: silenceLimitMs(config) });
     const crashed = new Promise<unknown>((resolve) => {
       consumer.on(consumer.events.CRASH, ({ payload }) => resolve(payload.error));
       consumer.on(consumer.events.STOP, () => this.closed && resolve(undefined));
     });
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       if (this.closed || this.consumer !== consumer) return;
-      if (this.said) logger.log(`Consuming as group '${group}' goes on`);
-      this.said = false;
-      this.attempt = 0;
-      this.joinedOnce = true;
-      this.settings.onStatus('connected');
-      this.settings.onJoin(payload.memberAssignment, payload.groupProtocol);
+      this.onJoin(payload.memberAssignment, payload.groupProtocol);
       started();
     });
     try {
-      await consumer.connect();
-      await consumer.subscribe({ topics: [...topics], fromBeginning: options.fromBeginning !== false });
-      await consumer.run({
-        autoCommit: false,
-        eachBatchAutoResolve: false,
-        partitionsConsumedConcurrently: CONCURRENT_BATCHES,
-        eachBatch: (payload) => {
-          if (!payload.isStale() && onBatch(payload)) payload.resolveOffset(payload.batch.lastOffset());
-          return Promise.resolve();
-        },
-      });
-    } catch (error) {
-      await consumer.disconnect().catch(() => undefined);
-      throw error;
+      return await Promise.race([this.consume(consumer).then(() => crashed), crashed, watchdog.silence]);
+    } finally {
+      watchdog.stop();
+      // What stands still may not be able to end either. After a crash this is over at once.
+      if (!this.closed) await within(consumer.disconnect(), DISCONNECT_TIMEOUT_MS);
     }
-    return crashed;
+  }
+
+  private async consume(consumer: Consumer): Promise<void> {
+    const { topics, options, onBatch } = this.settings;
+    await consumer.connect();
+    await consumer.subscribe({ topics: [...topics], fromBeginning: options.fromBeginning !== false });
+    await consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      partitionsConsumedConcurrently: CONCURRENT_BATCHES,
+      eachBatch: (payload) => {
+        if (this.consumer === consumer && !payload.isStale() && onBatch(payload)) payload.resolveOffset(payload.batch.lastOffset());
+        return Promise.resolve();
+      },
+    });
+  }
+
+  private onJoin(assignment: Readonly<Record<string, readonly number[]>>, protocol: string): void {
+    const { logger, group, onStatus, onJoin } = this.settings;
+    if (this.said) logger.log(`Consuming as group '${group}' goes on`);
+    this.said = false;
+    this.attempt = 0;
+    this.joinedOnce = true;
+    onStatus('connected');
+    onJoin(assignment, protocol);
   }
 
   /** While kafkajs is down there is nothing to tell: what is held is said again after the next join. */

@@ -69,7 +69,7 @@ export class KafkaOwnership {
     const heartbeat = setInterval(() => void membership.heartbeat().catch(() => undefined), HEARTBEAT_MS);
     await within(Promise.all([...this.held.values()].map((partition) => partition.drained())), Math.min(drainTimeoutMs, maxHoldMs));
     clearInterval(heartbeat);
-    await committer.commit();
+    await within(committer.commit(), LAST_COMMIT_TIMEOUT_MS);
   }
 
   /** The group was joined: this is ours from now on. */

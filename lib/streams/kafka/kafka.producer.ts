@@ -1,15 +1,18 @@
 import type { Kafka, Message, Producer } from 'kafkajs';
 import { StreambackConnectionError, StreambackPublishError } from '../../common/errors';
 import type { StreambackLogger } from '../../common/logger';
+import { limited, within } from '../../common/waiting';
 import { isDeadLetterTopic } from '../../protocol/topic-name';
 import type { MessageHeader, OutgoingMessage, StreamStatus } from '../main-stream';
 import { BatchSender } from './kafka.batch-sender';
 import { describeFailure, isPassing, toConnectionError } from './kafka.errors';
 import type { StreambackKafkaOptions } from './kafka.options';
-import { createPublishTopic, sizeOfRecord, type PendingMessage, type PublishTopic } from './kafka.publish-queue';
+import { createPublishTopic, place, sizeOfRecord, type PendingMessage, type PublishTopic } from './kafka.publish-queue';
 import type { KafkaTopics } from './kafka.topics';
 
 const DEFAULT_METADATA_MAX_AGE_MS = 300_000;
+const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
+const DISCONNECT_TIMEOUT_MS = 2_000;
 const LOUD_AT_TRY = 4;
 /** Topics whose names are kept; beyond, all are looked up anew. Bounds what callers with ever new names can take. */
 const MAX_KNOWN_TOPICS = 10_000;
@@ -91,8 +94,12 @@ export class KafkaProducer {
   }
 
   private async end(): Promise<void> {
-    await Promise.all([...this.known.values()].flatMap(({ lookup }) => lookup ?? []));
-    await this.sender.drained();
+    const lookups = () => [...this.known.values()].flatMap(({ lookup }) => lookup ?? []);
+    // What is being sent may have to look for its topic again.
+    do {
+      await Promise.all(lookups());
+      await this.sender.drained();
+    } while (lookups().length > 0);
     this.sender.end();
     await this.discard();
   }
@@ -163,6 +170,9 @@ export class KafkaProducer {
       const partitions = await this.settings.topics.partitionsOf(topic.name);
       if (partitions !== undefined) {
         topic.partitions = partitions;
+        const own = messages.filter((message) => message.topic === topic);
+        // It was made anew with fewer: keys share partitions, so all are placed anew, and not only what has lost its place.
+        if (own.some(({ record }) => record.partition! >= partitions)) own.forEach(place);
         continue;
       }
       // What else waits for it comes here in its turn; what is published from now on is looked up.
@@ -178,7 +188,18 @@ export class KafkaProducer {
     await this.discard();
   }
 
+  /** kafkajs may lose a request together with its connection: a client of which that is so is given up. */
   private async send(messages: readonly PendingMessage[]): Promise<void> {
+    const { send, client } = this.settings.options;
+    const requestMs = Math.max(send?.timeout ?? 0, client?.requestTimeout ?? 0, DEFAULT_REQUEST_TIMEOUT_MS);
+    // Metadata may have to be asked for before.
+    await limited(this.request(messages), 2 * requestMs + DISCONNECT_TIMEOUT_MS, () => {
+      void this.discard();
+      return new StreambackPublishError('PUBLISH_TIMEOUT', 'kafkajs did not answer');
+    });
+  }
+
+  private async request(messages: readonly PendingMessage[]): Promise<void> {
     const producer = await this.connected();
     const byTopic = new Map<PublishTopic, { topic: string; messages: Message[]; partitions: Set<number> }>();
     for (const message of messages) {
@@ -224,7 +245,10 @@ export class KafkaProducer {
   private async discard(): Promise<void> {
     const producer = this.producer;
     this.producer = undefined;
-    await producer?.then((each) => each.disconnect()).catch(() => undefined);
+    await within(
+      producer?.then((each) => each.disconnect()),
+      DISCONNECT_TIMEOUT_MS,
+    );
   }
 
   /** @param error of the last try; `undefined` when it succeeded */

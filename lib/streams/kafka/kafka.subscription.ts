@@ -4,7 +4,7 @@ import type { StreambackLogger } from '../../common/logger';
 import { Delay } from '../../common/waiting';
 import type { MainStreamSubscribeOptions, MainStreamSubscription, StreamStatus } from '../main-stream';
 import { KafkaCommitter } from './kafka.committer';
-import { consumerConfig, KafkaConsumer } from './kafka.consumer';
+import { consumerConfig, DEFAULT_REBALANCE_TIMEOUT_MS, KafkaConsumer } from './kafka.consumer';
 import { KafkaDispatcher } from './kafka.dispatcher';
 import { GroupMembership } from './kafka.membership';
 import type { StreambackKafkaOptions } from './kafka.options';
@@ -14,7 +14,6 @@ import type { KafkaTopics } from './kafka.topics';
 
 const DEFAULT_COMMIT_INTERVAL_MS = 1_000;
 const DEFAULT_MAX_UNCOMMITTED = 10_000;
-const DEFAULT_REBALANCE_TIMEOUT_MS = 60_000;
 
 export interface KafkaSubscriptionOptions {
   /** A client of its own (see `createKafka`). */

@@ -1,11 +1,15 @@
 import type { Admin, Kafka } from 'kafkajs';
 import { StreambackConnectionError } from '../../common/errors';
+import { limited, within } from '../../common/waiting';
 import { classifyFailure, rootCause, toConnectionError } from './kafka.errors';
 import type { StreambackKafkaOptions } from './kafka.options';
 
 /** How long a missing topic is waited for, in ms: a service that starts beside its client creates it within that. */
 export const UNKNOWN_TOPIC_WAIT_MS = 2_000;
 const LOOKUP_INTERVAL_MS = 100;
+/** Whatever is asked, in ms: beyond kafkajs' own limits for connecting, its tries and a request. */
+const ANSWER_TIMEOUT_MS = 60_000;
+const DISCONNECT_TIMEOUT_MS = 2_000;
 
 /** Looks topics up, creates them, and measures lag: what needs kafkajs' admin client. */
 export class KafkaTopics {
@@ -67,7 +71,14 @@ export class KafkaTopics {
           topics: topics.map((topic) => ({ topic, numPartitions: partitions, replicationFactor })),
         });
       } catch (error) {
-        if (rootCause(error).type !== 'TOPIC_ALREADY_EXISTS') throw error;
+        // One error for each topic that was not created; the others were.
+        const { errors } = error as { errors?: readonly { topic: string }[] };
+        if (!errors) throw error;
+        const failures = errors.filter((each) => rootCause(each).type !== 'TOPIC_ALREADY_EXISTS');
+        // A refusal is said rather than what may pass.
+        const refused = failures.filter((each) => classifyFailure(each) === 'authorization');
+        const said = refused.length > 0 ? refused : failures;
+        if (said.length > 0) throw toConnectionError(said[0], `Creating ${said.map(({ topic }) => `'${topic}'`).join(', ')}`);
       }
     });
   }
@@ -104,7 +115,10 @@ export class KafkaTopics {
   private async run<Result>(what: string, task: (admin: Admin) => Promise<Result>): Promise<Result> {
     if (this.closed) throw new StreambackConnectionError('CLOSED', `${what} failed: the stream is closed`);
     try {
-      return await task(await (this.admin ??= this.connect()));
+      const answer = (this.admin ??= this.connect()).then(task);
+      return await limited(answer, ANSWER_TIMEOUT_MS, () => {
+        return new StreambackConnectionError('UNREACHABLE', `${what} failed: no answer within ${ANSWER_TIMEOUT_MS} ms`);
+      });
     } catch (error) {
       // A client that failed once may keep a deleted topic or a dead broker in mind: the next call begins anew.
       await this.discard();
@@ -126,6 +140,9 @@ export class KafkaTopics {
   private async discard(): Promise<void> {
     const admin = this.admin;
     this.admin = undefined;
-    await admin?.then((each) => each.disconnect()).catch(() => undefined);
+    await within(
+      admin?.then((each) => each.disconnect()),
+      DISCONNECT_TIMEOUT_MS,
+    );
   }
 }
