@@ -10,6 +10,8 @@ export {
   StreambackTimeoutError,
   type WaitingFor,
 } from './common/errors';
+export type { DeadLetter } from './consumer/dead-letter';
+export type { ReplayResult } from './consumer/dead-letter-replay';
 export type { StreambackListenerOptions, StreambackOrder } from './consumer/listener';
 export type { StreambackRetryOn, StreambackRetryOptions } from './consumer/retry';
 export type { Lane, LaneReadOptions } from './producer/lane';
@@ -24,5 +26,6 @@ export type { StreambackRedisOptions } from './streams/redis/redis.options';
 export { listener } from './transport/listener';
 export { StreambackClient } from './transport/streamback.client';
 export { StreambackContext } from './transport/streamback.context';
+export { StreambackDeadLetters, type DeadLetterOptions } from './transport/streamback.dead-letters';
 export { StreambackRecord, StreambackRecordBuilder } from './transport/streamback.record';
 export { StreambackServer } from './transport/streamback.server';

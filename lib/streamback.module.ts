@@ -22,6 +22,7 @@ import {
 import { StreambackConnection } from './transport/connection';
 import { prepareHandlers } from './transport/handler.explorer';
 import { StreambackClient } from './transport/streamback.client';
+import { StreambackDeadLetters } from './transport/streamback.dead-letters';
 import { StreambackServer } from './transport/streamback.server';
 
 export interface StreambackModuleOptions extends StreambackOptions {
@@ -55,8 +56,12 @@ class StreambackDrainModule implements OnModuleDestroy {
   }
 }
 
+/** What exists once, however many connections there are. */
+@Module({ providers: [StreambackDeadLetters], exports: [StreambackDeadLetters] })
+class StreambackSharedModule {}
+
 /** Registers a connection: its `StreambackServer`, and its `StreambackClient` for `@InjectStreamback()`. Shut down after all others. */
-@Module({ imports: [StreambackDrainModule] })
+@Module({ imports: [StreambackDrainModule, StreambackSharedModule] })
 export class StreambackModule {
   constructor(@Inject(ModulesContainer) modules: ModulesContainer) {
     prepareHandlers(modules);
@@ -152,6 +157,6 @@ function dynamicModule(connection: string, isGlobal: boolean, providers: Provide
       },
       ...classes,
     ],
-    exports: [server, client, ...classes.map((provider) => (provider as { provide: Type }).provide)],
+    exports: [StreambackSharedModule, server, client, ...classes.map((provider) => (provider as { provide: Type }).provide)],
   };
 }

@@ -1,9 +1,9 @@
 import { SYSTEM_CLOCK, type Clock } from '../common/clock';
 import { StreambackError, type StreambackMessageError } from '../common/errors';
-import { decodeEnvelope, type Envelope } from '../protocol/envelope';
+import { decodeEnvelope, withoutRequester, type Envelope } from '../protocol/envelope';
 import type { MainStream, MainStreamDelivery, MainStreamMessage, MainStreamSubscription } from '../streams/main-stream';
 import { ClientCheck } from './client-check';
-import { isDeadLetter } from './dead-letter';
+import { wasPutAside } from './dead-letter';
 import { DeadLetters } from './dead-letters';
 import { DuplicateGuard } from './duplicate-guard';
 import { KeyOrder, type Slot } from './key-order';
@@ -52,7 +52,7 @@ export class Consumer {
   ) {
     this.clock = options.clock ?? SYSTEM_CLOCK;
     this.registry = new RunRegistry(feedback?.stream, options.leaseMs, this.clock);
-    this.deadLetters = new DeadLetters(main, options.logger, this.clock, (delivery) => this.isLeaving(delivery));
+    this.deadLetters = new DeadLetters(main, options.group, options.logger, this.clock, (delivery) => this.isLeaving(delivery));
     this.runner = new Runner(this.registry, this.deadLetters, feedback, options, this.clock);
     for (const listener of listeners) {
       const duplicates = new DuplicateGuard();
@@ -95,22 +95,24 @@ export class Consumer {
     const { message } = delivery;
     const bound = this.bound.get(message.topic);
     if (!bound) return delivery.release();
+    const { listener, order } = bound;
     let envelope: Envelope;
     try {
       envelope = decodeEnvelope(message.value);
-      if (isDeadLetter(message)) envelope = { ...envelope, feedbackTopic: null };
     } catch (error) {
       void this.deadLetters.bury(delivery, error as StreambackMessageError);
       return;
     }
-    bound.order.add(orderKey(bound.listener, message), { listener: bound.listener, delivery, envelope });
+    const task: Task = wasPutAside(message)
+      ? { listener, delivery, envelope: withoutRequester(envelope), id: undefined }
+      : { listener, delivery, envelope, id: envelope.id };
+    order.add(orderKey(listener, message), task);
   }
 
   /** Never rejects. */
   private async handle(task: Task, duplicates: DuplicateGuard, slot: Slot): Promise<void> {
-    const { delivery, envelope } = task;
+    const { delivery, id } = task;
     if (this.isLeaving(delivery)) return delivery.release();
-    const { id } = envelope;
     let claimed = id === undefined || duplicates.claim(id);
     while (typeof claimed !== 'boolean') {
       await claimed;
@@ -126,8 +128,7 @@ export class Consumer {
 
   /** Never rejects. */
   private async attempt(task: Task, duplicates: DuplicateGuard, slot: Slot): Promise<RunResult> {
-    const { delivery, envelope } = task;
-    const { id } = envelope;
+    const { delivery, id } = task;
     const ended = (outcome: RunOutcome): void => {
       if (id !== undefined) duplicates[AFTERWARDS[outcome]](id);
     };

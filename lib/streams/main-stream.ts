@@ -12,6 +12,11 @@ export interface OutgoingMessage {
   /** The encoded message; `null` is legal and is handed over as such. */
   readonly value: Buffer | null;
   readonly headers: readonly MessageHeader[];
+  /**
+   * The topic belongs to the sender, as nobody subscribes to it who could create it: a missing one is created where the stream may
+   * create topics. Else a missing topic is UNKNOWN_TOPIC.
+   */
+  readonly createTopic?: true;
 }
 
 /** One message as it came from the broker: the raw facts, nothing decoded. */
@@ -75,6 +80,29 @@ export interface MainStreamSubscription {
   close(): Promise<void>;
 }
 
+export interface MainStreamScanOptions {
+  /** The full topic name. A missing topic has no messages, and is not created. */
+  readonly topic: string;
+  /** Whose place in the topic is kept: a group that does not subscribe. */
+  readonly group: string;
+  /** Begin with the earliest message that there is, wherever the group's place is. @default false */
+  readonly fromBeginning?: boolean;
+}
+
+/**
+ * What a topic held, behind the group's place, when the scan began: each message once, those of a partition in order. It is iterated
+ * once. A group without a place begins with the earliest message.
+ */
+export interface MainStreamScan extends AsyncIterable<MainStreamMessage> {
+  /**
+   * Saves the group's place, right behind a message of this scan. Of another partition nothing is said. Iterating alone saves nothing.
+   * @throws StreambackConnectionError
+   */
+  moveBehind(message: MainStreamMessage): Promise<void>;
+  /** Frees what the scan took. Idempotent. */
+  close(): Promise<void>;
+}
+
 /** What a stream can do beyond the minimum; the contract suite tests what is declared. */
 export interface MainStreamCapabilities {
   /** Messages outlive the processes that sent them and the stream's own restart. */
@@ -85,6 +113,8 @@ export interface MainStreamCapabilities {
   readonly rebalance: boolean;
   /** `lag` is there. */
   readonly lag: boolean;
+  /** `scan` is there. @default false */
+  readonly scan?: boolean;
 }
 
 export type StreamStatus = 'connected' | 'reconnecting' | 'rebalancing' | 'disconnected';
@@ -109,6 +139,8 @@ export interface MainStream {
   subscribe(options: MainStreamSubscribeOptions): Promise<MainStreamSubscription>;
   /** Messages not yet handled by the group, per topic. */
   lag?(group: string, topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  /** Reads a topic up to its present end, beside all subscribers. Resolves once that end is known. @throws StreambackConnectionError */
+  scan?(options: MainStreamScanOptions): Promise<MainStreamScan>;
   /** Called with each change; the first call comes at once. Returns a function that ends it. */
   onStatus(listener: (status: StreamStatus) => void): () => void;
   /** Flushes what was handed over, up to its timeout, and frees everything. Idempotent. Subscriptions are closed before. */

@@ -25,6 +25,7 @@ export class StreambackConnection {
   readonly producer: Producer;
   private readonly inbox?: Inbox;
   private readonly writer?: FeedbackWriter;
+  private listeners: readonly Listener[] = [];
   private users = 0;
   private closing?: Promise<void>;
 
@@ -52,7 +53,13 @@ export class StreambackConnection {
   }
 
   consumer(listeners: readonly Listener[]): Consumer {
+    this.listeners = listeners;
     return new Consumer(this.main, this.answering(), listeners, { ...this.options, logger: this.logger, errorValue, isAnswer });
+  }
+
+  /** The dead-letter topic that a listener of this process names for its own topic, if it does. */
+  deadLetterTopicOf(topic: string): string | undefined {
+    return this.listeners.find((listener) => listener.topic === topic)?.options.deadLetterTopic || undefined;
   }
 
   /** Told the connection's status, at once and with each change. Returns a function that ends it. */

@@ -4,6 +4,8 @@ import type { StreambackLogger } from '../../common/logger';
 import type {
   MainStream,
   MainStreamCapabilities,
+  MainStreamScan,
+  MainStreamScanOptions,
   MainStreamSubscribeOptions,
   MainStreamSubscription,
   OutgoingMessage,
@@ -13,6 +15,7 @@ import type { StreamUrl } from '../streams-url';
 import { brokersOf, createKafka, type KafkaClientSettings } from './kafka.client';
 import type { StreambackKafkaOptions } from './kafka.options';
 import { KafkaProducer } from './kafka.producer';
+import { KafkaScan } from './kafka.scan';
 import { KafkaStatus } from './kafka.status';
 import { KafkaSubscription } from './kafka.subscription';
 import { KafkaTopics } from './kafka.topics';
@@ -30,7 +33,7 @@ export interface KafkaMainStreamOptions {
 /** Kafka as the main stream, over kafkajs. */
 export class KafkaMainStream implements MainStream {
   readonly name = 'kafka';
-  readonly capabilities: MainStreamCapabilities = { durable: true, keyOrder: true, rebalance: true, lag: true };
+  readonly capabilities: MainStreamCapabilities = { durable: true, keyOrder: true, rebalance: true, lag: true, scan: true };
   private readonly client: KafkaClientSettings;
   private readonly address: string;
   private readonly kafka: Kafka;
@@ -38,6 +41,7 @@ export class KafkaMainStream implements MainStream {
   private readonly producer: KafkaProducer;
   private readonly status = new KafkaStatus();
   private readonly subscriptions = new Set<KafkaSubscription>();
+  private readonly scans = new Set<KafkaScan>();
   private count = 0;
   private closed: Promise<void> | undefined;
 
@@ -94,6 +98,19 @@ export class KafkaMainStream implements MainStream {
     return this.topics.lag(group, topics);
   }
 
+  async scan(scan: MainStreamScanOptions): Promise<MainStreamScan> {
+    if (this.closed) throw new StreambackConnectionError('CLOSED', 'The Kafka stream is closed');
+    const own: KafkaScan = new KafkaScan({
+      kafka: createKafka(this.client),
+      topics: this.topics,
+      scan,
+      patienceMs: this.settings.publishTimeoutMs,
+      onClosed: () => this.scans.delete(own),
+    });
+    this.scans.add(own);
+    return own.open();
+  }
+
   onStatus(listener: (status: StreamStatus) => void): () => void {
     return this.status.onChange(listener);
   }
@@ -109,7 +126,7 @@ export class KafkaMainStream implements MainStream {
 
   private async end(): Promise<void> {
     // Also those that still wait for their group: their owner has nothing yet that it could close.
-    await Promise.all([...this.subscriptions].map((each) => each.close()));
+    await Promise.all([...this.subscriptions, ...this.scans].map((each) => each.close()));
     await this.producer.close();
     await this.topics.close();
     this.status.set('producer', undefined);

@@ -2,7 +2,6 @@ import type { Kafka, Message, Producer } from 'kafkajs';
 import { StreambackConnectionError, StreambackPublishError } from '../../common/errors';
 import type { StreambackLogger } from '../../common/logger';
 import { limited, within } from '../../common/waiting';
-import { isDeadLetterTopic } from '../../protocol/topic-name';
 import type { MessageHeader, OutgoingMessage, StreamStatus } from '../main-stream';
 import { BatchSender } from './kafka.batch-sender';
 import { describeFailure, isPassing, toConnectionError } from './kafka.errors';
@@ -77,7 +76,9 @@ export class KafkaProducer {
       };
       if (outgoing.headers.length > 0) record.headers = headersOf(outgoing.headers);
       const deadline = now + this.settings.publishTimeoutMs;
-      const message: PendingMessage = { topic, record, bytes: sizeOfRecord(record), deadline, resolve, reject, done: false, sent: false };
+      const { createTopic = false } = outgoing;
+      const bytes = sizeOfRecord(record);
+      const message: PendingMessage = { topic, createTopic, record, bytes, deadline, resolve, reject, done: false, sent: false };
       this.enqueue(message, topic);
       if (topic.partitions > 0 && now - topic.checkedAt > this.metadataMaxAgeMs) void this.refresh(topic, now);
     });
@@ -126,12 +127,13 @@ export class KafkaProducer {
 
   /** Looks a topic up, without holding up others; then sends, or rejects, what waits for it. */
   private async find(topic: KnownTopic): Promise<void> {
-    const { topics, options, publishTimeoutMs } = this.settings;
+    const { topics, publishTimeoutMs } = this.settings;
     const until = Date.now() + publishTimeoutMs;
+    const mayCreate = (): boolean => topic.waiting.some(({ createTopic }) => createTopic);
     for (;;) {
+      const create = mayCreate();
       try {
-        // A dead-letter topic belongs to the one who writes it: nobody subscribes to it, who could create it.
-        if (isDeadLetterTopic(topic.name) && options.createTopics !== false) await topics.ensure([topic.name]);
+        if (create) await topics.ensure([topic.name]);
         topic.partitions = await topics.waitFor(topic.name);
         topic.checkedAt = Date.now();
         topic.lookup = undefined;
@@ -140,6 +142,8 @@ export class KafkaProducer {
         return;
       } catch (error) {
         const failure = error as StreambackConnectionError;
+        // One that may create it has come meanwhile.
+        if (failure.code === 'UNKNOWN_TOPIC' && !create && mayCreate()) continue;
         // A broker that cannot be reached may come back; all else is an answer.
         if (failure.code === 'UNREACHABLE' && Date.now() < until) {
           this.onTrouble(failure);

@@ -27,6 +27,8 @@ export interface PublishTopic {
 
 export interface PendingMessage {
   readonly topic: PublishTopic;
+  /** Its topic is created where it is missing. */
+  readonly createTopic: boolean;
   readonly record: Message;
   readonly bytes: number;
   /** Epoch ms after which it is given up. */
