@@ -12,6 +12,8 @@ export {
 } from './common/errors';
 export type { StreambackListenerOptions, StreambackOrder } from './consumer/listener';
 export type { StreambackRetryOn, StreambackRetryOptions } from './consumer/retry';
+export { StreambackHealth, type StreambackHealthResult } from './health/streamback.health';
+export type { StreambackConnectionHealth, StreambackHealthStatus } from './health/verdict';
 export type { Lane, LaneReadOptions } from './producer/lane';
 export type { StreambackRequestOptions } from './producer/request-options';
 export { StreambackModule, type StreambackModuleAsyncOptions, type StreambackModuleOptions } from './streamback.module';

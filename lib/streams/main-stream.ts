@@ -66,6 +66,14 @@ export interface TopicPartition {
   readonly partition: number;
 }
 
+/** How the broker sees a subscriber. */
+export interface MemberHeartbeat {
+  /** Since the broker last confirmed that it is a member of its group, in ms. */
+  readonly ageMs: number;
+  /** A member that is silent for so long is not one any more, in ms. */
+  readonly timeoutMs: number;
+}
+
 export interface MainStreamSubscription {
   /**
    * Stops handing over deliveries at once; what is in flight may go on and settle. Resolves when nothing more will be handed over.
@@ -73,6 +81,10 @@ export interface MainStreamSubscription {
   stop(): Promise<void>;
   /** `stop`, waits for in-flight deliveries up to `drainTimeoutMs`, aborts the rest, saves what is settled (M8). Idempotent. */
   close(): Promise<void>;
+  /** For health, where members prove to the broker that they live. */
+  heartbeat?(): MemberHeartbeat;
+  /** For health: messages in the partitions of this subscriber that are not settled, those that it has not fetched among them. @throws StreambackConnectionError */
+  lag?(): Promise<number>;
 }
 
 /** What a stream can do beyond the minimum; the contract suite tests what is declared. */
@@ -109,6 +121,8 @@ export interface MainStream {
   subscribe(options: MainStreamSubscribeOptions): Promise<MainStreamSubscription>;
   /** Messages not yet handled by the group, per topic. */
   lag?(group: string, topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  /** For health: resolves once a broker has answered, however long that takes. @throws StreambackConnectionError */
+  ping?(): Promise<void>;
   /** Called with each change; the first call comes at once. Returns a function that ends it. */
   onStatus(listener: (status: StreamStatus) => void): () => void;
   /** Flushes what was handed over, up to its timeout, and frees everything. Idempotent. Subscriptions are closed before. */

@@ -25,6 +25,7 @@ export class StreambackConnection {
   readonly producer: Producer;
   private readonly inbox?: Inbox;
   private readonly writer?: FeedbackWriter;
+  private listening?: Consumer;
   private users = 0;
   private closing?: Promise<void>;
 
@@ -51,8 +52,15 @@ export class StreambackConnection {
     });
   }
 
-  consumer(listeners: readonly Listener[]): Consumer {
-    return new Consumer(this.main, this.answering(), listeners, { ...this.options, logger: this.logger, errorValue, isAnswer });
+  /** What listens on it, once something does. */
+  get consumer(): Consumer | undefined {
+    return this.listening;
+  }
+
+  /** Makes what listens; its owner starts and closes it. */
+  listen(listeners: readonly Listener[]): Consumer {
+    const options = { ...this.options, logger: this.logger, errorValue, isAnswer };
+    return (this.listening = new Consumer(this.main, this.answering(), listeners, options));
   }
 
   /** Told the connection's status, at once and with each change. Returns a function that ends it. */

@@ -94,6 +94,10 @@ export class KafkaMainStream implements MainStream {
     return this.topics.lag(group, topics);
   }
 
+  ping(): Promise<void> {
+    return this.topics.ping();
+  }
+
   onStatus(listener: (status: StreamStatus) => void): () => void {
     return this.status.onChange(listener);
   }
