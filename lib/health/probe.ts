@@ -1,6 +1,8 @@
 /** What came of asking: an answer, an error, or silence for so long. */
 export type ProbeOutcome =
-  { readonly kind: 'answered' } | { readonly kind: 'failed'; readonly error: unknown } | { readonly kind: 'silent'; readonly forMs: number };
+  | { readonly kind: 'answered' }
+  | { readonly kind: 'failed'; readonly error: unknown }
+  | { readonly kind: 'silent'; readonly forMs: number };
 
 /** Questions that a server has not answered yet; beyond, none is added, or an outage would pile them up. */
 const MAX_OPEN = 3;

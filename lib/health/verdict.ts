@@ -96,10 +96,10 @@ function troubleOfConsumer({ consumer }: ConnectionFacts): string | undefined {
     if (failure !== undefined) return `Not listening yet as group '${group}': ${described(failure)}`;
     return `Not listening yet: group '${group}' is being joined. Wait for it.`;
   }
-  if (!heartbeat || heartbeat.ageMs <= heartbeat.timeoutMs) return undefined;
+  if (!heartbeat || heartbeat.ageMs <= heartbeat.timeoutMs / 2) return undefined;
   return (
-    `Out of group '${group}': no heartbeat was confirmed for ${heartbeat.ageMs} ms, ${heartbeat.timeoutMs} are allowed. ` +
-    'It is joined again as soon as that can be done; see the log where it lasts, and whether a handler blocks the event loop.'
+    `No heartbeat was confirmed in group '${group}' for ${heartbeat.ageMs} ms; its session ends after ${heartbeat.timeoutMs} ms. ` +
+    'It joins again by itself; where it lasts, see the log, and whether a handler blocks the event loop.'
   );
 }
 
