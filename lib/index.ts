@@ -14,6 +14,8 @@ export type { DeadLetter } from './consumer/dead-letter';
 export type { ReplayResult } from './consumer/dead-letter-replay';
 export type { StreambackListenerOptions, StreambackOrder } from './consumer/listener';
 export type { StreambackRetryOn, StreambackRetryOptions } from './consumer/retry';
+export { StreambackHealth, type StreambackHealthResult } from './health/streamback.health';
+export type { StreambackConnectionHealth, StreambackHealthStatus } from './health/verdict';
 export type { Lane, LaneReadOptions } from './producer/lane';
 export type { StreambackRequestOptions } from './producer/request-options';
 export { StreambackModule, type StreambackModuleAsyncOptions, type StreambackModuleOptions } from './streamback.module';

@@ -67,21 +67,16 @@ export class Producer implements PendingRequestOwner {
   }
 
   /** Connects what sending needs; cached, and tried again after a failure. @throws StreambackConnectionError */
-  connect(): Promise<void> {
-    this.connecting ??= Promise.all([this.main.connect(), this.feedback?.inbox.open()]).then(
-      () => void (this.connected = true),
-      (error: unknown) => {
-        this.connecting = undefined;
-        throw error;
-      },
-    );
-    return this.connecting;
+  async connect(): Promise<void> {
+    await Promise.all([this.connectMain(), this.feedback?.inbox.open()]);
   }
 
   /** Publishes an event; resolves when the broker has it (M1). @throws StreambackPublishError, StreambackConnectionError */
   async emit(pattern: string, data: unknown, options: StreambackRequestOptions = {}): Promise<void> {
     const valueJson = toJson(data, `The data of '${pattern}'`);
-    if (!this.connected || this.closed) await this.ready();
+    if (this.closed) throw closedError();
+    // Answers are for requests: an event does not wait for what they come by.
+    if (!this.connected) await this.connectMain();
     await this.publish(pattern, valueJson, newId(), undefined, options);
   }
 
@@ -176,6 +171,17 @@ export class Producer implements PendingRequestOwner {
     if (this.closed) throw closedError();
     await this.connect();
     await this.feedback?.inbox.open();
+  }
+
+  private connectMain(): Promise<void> {
+    this.connecting ??= this.main.connect().then(
+      () => void (this.connected = true),
+      (error: unknown) => {
+        this.connecting = undefined;
+        throw error;
+      },
+    );
+    return this.connecting;
   }
 
   private async publish(

@@ -71,6 +71,14 @@ export interface TopicPartition {
   readonly partition: number;
 }
 
+/** How the broker sees a subscriber. */
+export interface MemberHeartbeat {
+  /** Since the broker last confirmed that it is a member of its group, in ms. */
+  readonly ageMs: number;
+  /** A member that is silent for so long is not one any more, in ms. */
+  readonly timeoutMs: number;
+}
+
 export interface MainStreamSubscription {
   /**
    * Stops handing over deliveries at once; what is in flight may go on and settle. Resolves when nothing more will be handed over.
@@ -78,6 +86,10 @@ export interface MainStreamSubscription {
   stop(): Promise<void>;
   /** `stop`, waits for in-flight deliveries up to `drainTimeoutMs`, aborts the rest, saves what is settled (M8). Idempotent. */
   close(): Promise<void>;
+  /** For health, where members prove to the broker that they live. */
+  heartbeat?(): MemberHeartbeat;
+  /** For health: messages in the partitions of this subscriber that are not settled, those that it has not fetched among them. @throws StreambackConnectionError */
+  lag?(): Promise<number>;
 }
 
 export interface MainStreamScanOptions {
@@ -141,6 +153,8 @@ export interface MainStream {
   lag?(group: string, topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** Reads a topic up to its present end, beside all subscribers. Resolves once that end is known. @throws StreambackConnectionError */
   scan?(options: MainStreamScanOptions): Promise<MainStreamScan>;
+  /** For health: resolves once a broker has answered, however long that takes. @throws StreambackConnectionError */
+  ping?(): Promise<void>;
   /** Called with each change; the first call comes at once. Returns a function that ends it. */
   onStatus(listener: (status: StreamStatus) => void): () => void;
   /** Flushes what was handed over, up to its timeout, and frees everything. Idempotent. Subscriptions are closed before. */

@@ -26,6 +26,7 @@ export class StreambackConnection {
   private readonly inbox?: Inbox;
   private readonly writer?: FeedbackWriter;
   private listeners: readonly Listener[] = [];
+  private listening?: Consumer;
   private users = 0;
   private closing?: Promise<void>;
 
@@ -52,9 +53,16 @@ export class StreambackConnection {
     });
   }
 
-  consumer(listeners: readonly Listener[]): Consumer {
+  /** What listens on it, once something does. */
+  get consumer(): Consumer | undefined {
+    return this.listening;
+  }
+
+  /** Makes what listens; its owner starts and closes it. */
+  listen(listeners: readonly Listener[]): Consumer {
     this.listeners = listeners;
-    return new Consumer(this.main, this.answering(), listeners, { ...this.options, logger: this.logger, errorValue, isAnswer });
+    const options = { ...this.options, logger: this.logger, errorValue, isAnswer };
+    return (this.listening = new Consumer(this.main, this.answering(), listeners, options));
   }
 
   /** The dead-letter topic that a listener of this process names for its own topic, if it does. */

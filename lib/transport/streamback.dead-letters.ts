@@ -1,5 +1,3 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { ModulesContainer } from '@nestjs/core';
 import { aBoolean, aCount, aName, checkOptions, type OptionRule, type OptionRules } from '../common/option-rules';
 import { StreambackConfigError } from '../common/errors';
 import type { DeadLetter } from '../consumer/dead-letter';
@@ -11,8 +9,8 @@ import {
   type ScannableStream,
 } from '../consumer/dead-letter-replay';
 import { deadLetterTopicOf, topicOf } from '../protocol/topic-name';
-import { DEFAULT_CONNECTION, isStreambackToken } from '../streamback.tokens';
-import { StreambackConnection } from './connection';
+import { DEFAULT_CONNECTION } from '../streamback.tokens';
+import type { StreambackConnection } from './connection';
 
 /** Which dead letters of a pattern are looked at. */
 export interface DeadLetterOptions {
@@ -42,12 +40,12 @@ const RULES: OptionRules<DeadLetterOptions> = {
 };
 
 /** Reads and replays what this app's groups have put aside. Exists once, and covers every connection. */
-@Injectable()
 export class StreambackDeadLetters {
   /** The last replay of each topic: two at once would send the same letters. */
   private readonly underWay = new Map<string, Promise<unknown>>();
 
-  constructor(@Inject(ModulesContainer) private readonly modules: ModulesContainer) {}
+  /** @param connections by name, asked anew each time */
+  constructor(private readonly connections: () => ReadonlyMap<string, StreambackConnection>) {}
 
   /**
    * Sends dead letters of a pattern again, to the pattern's topic, as they were. It looks at those that are there when it is called,
@@ -96,12 +94,8 @@ export class StreambackDeadLetters {
   }
 
   private connection(name: string): StreambackConnection {
-    for (const { providers } of this.modules.values()) {
-      for (const [token, { instance }] of providers) {
-        if (isStreambackToken('connection', token) && instance instanceof StreambackConnection && instance.options.connection === name)
-          return instance;
-      }
-    }
+    const connection = this.connections().get(name);
+    if (connection) return connection;
     throw new StreambackConfigError('UNKNOWN_CONNECTION', `There is no connection '${name}'`);
   }
 }

@@ -58,7 +58,10 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
     super.addHandler(pattern, callback, isEventHandler, extras);
   }
 
-  /** Called by Nest. Calls back once the consumer is assigned, so that the first request is never lost. */
+  /**
+   * Called by Nest. Calls back once the consumer is assigned, so that the first request is never lost; or, where a server is away, once
+   * that is clear: it is tried again until it works. What trying again will not mend, as a refused password, is given to the callback.
+   */
   listen(callback: (error?: unknown) => void): void {
     this.start().then(
       () => callback(),
@@ -100,7 +103,7 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
       };
     });
     if (listeners.length === 0) return;
-    this.consumer = this.connection.consumer(listeners);
+    this.consumer = this.connection.listen(listeners);
     await this.consumer.start();
   }
 

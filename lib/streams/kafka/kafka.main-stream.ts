@@ -111,6 +111,10 @@ export class KafkaMainStream implements MainStream {
     return own.open();
   }
 
+  ping(): Promise<void> {
+    return this.topics.ping();
+  }
+
   onStatus(listener: (status: StreamStatus) => void): () => void {
     return this.status.onChange(listener);
   }

@@ -57,8 +57,8 @@ interface GroupCluster {
 /**
  * Our place in the consumer group, over all kafkajs consumers that are built for it in turn. kafkajs has no hook before a
  * rebalance, gives no generation, and commits with whatever generation it is in. So the assigner, which is given the cluster,
- * wraps the few calls that matter: those that find the coordinator (each join starts so, and is awaited), join, leave, and look
- * at the metadata (each fetch starts so). The connection is the consumer's own: nothing else sees the wrapped calls.
+ * wraps the few calls that matter: those that find the coordinator (each join starts so, and is awaited), join, leave, send a heartbeat,
+ * and look at the metadata (each fetch starts so). The connection is the consumer's own: nothing else sees the wrapped calls.
  */
 export class GroupMembership {
   /** The last generation that was joined; -1: none. */
@@ -67,6 +67,8 @@ export class GroupMembership {
   rank = -1;
   /** A round was missed since {@link confirm}: others may have had, handled and committed what was held. */
   missedRound = false;
+  /** When the broker last confirmed it; `performance.now()`. */
+  confirmedAt = 0;
   /** Leaving for good: until then, a crash of kafkajs must not give up the membership. */
   leaving = false;
   private memberId = '';
@@ -192,6 +194,12 @@ export class GroupMembership {
         throw error;
       }
     };
+    const heartbeat = broker.heartbeat.bind(broker);
+    broker.heartbeat = async (request) => {
+      const answer = await heartbeat(request);
+      this.confirmedAt = performance.now();
+      return answer;
+    };
     const leave = broker.leaveGroup.bind(broker);
     broker.leaveGroup = async (request) => (this.leaving ? leave(request) : undefined);
     return broker;
@@ -199,6 +207,7 @@ export class GroupMembership {
 
   private joined(generation: number, memberId: string): void {
     this.memberId = memberId;
+    this.confirmedAt = performance.now();
     if (generation !== this.generation + 1) this.missedRound = true;
     this.generation = generation;
     this.rank = Math.max(this.rank, generation);

@@ -83,6 +83,20 @@ export class KafkaTopics {
     });
   }
 
+  /** Resolves once a broker has answered. @throws StreambackConnectionError */
+  async ping(): Promise<void> {
+    await this.run('Asking Kafka for its brokers', (admin) => admin.describeCluster());
+  }
+
+  /** The next offset of each partition, per topic. @throws StreambackConnectionError */
+  async ends(topics: Iterable<string>): Promise<Map<string, ReadonlyMap<number, number>>> {
+    const ends = [...topics].map(async (topic) => {
+      const offsets = await this.run(`Reading the offsets of '${topic}'`, (admin) => admin.fetchTopicOffsets(topic));
+      return [topic, new Map(offsets.map(({ partition, high }) => [partition, Number(high)]))] as const;
+    });
+    return new Map(await Promise.all(ends));
+  }
+
   /** Messages that the group has not committed, per topic. A topic that does not exist has none. @throws StreambackConnectionError */
   async lag(group: string, topics: readonly string[]): Promise<Map<string, number>> {
     const lags = new Map<string, number>();
