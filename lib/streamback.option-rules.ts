@@ -2,6 +2,7 @@ import {
   aBoolean,
   aCount,
   aDuration,
+  aFunction,
   aName,
   anObject,
   anObjectWithout,
@@ -53,6 +54,7 @@ const REQUEST_DEFAULT_RULES: OptionRules<Pick<StreambackRequestOptions, 'idleTim
 
 export const REQUEST_RULES: OptionRules<StreambackRequestOptions> = {
   ...REQUEST_DEFAULT_RULES,
+  onRestart: aFunction,
   key: aString,
   headers: (value, path) =>
     anObject(value, path) ??

@@ -1,5 +1,6 @@
 import { SYSTEM_CLOCK, type Clock } from '../common/clock';
 import { StreambackConfigError, StreambackConnectionError, StreambackPublishError, StreambackTimeoutError } from '../common/errors';
+import { SILENT_LOGGER, type StreambackLogger } from '../common/logger';
 import { callerContext, currentCall } from '../context/call-context';
 import type { FeedbackWriter } from '../inbox/feedback-writer';
 import type { Inbox } from '../inbox/inbox';
@@ -30,6 +31,7 @@ export interface ProducerOptions extends RemoteControlOptions {
   readonly maxMessageBytes: number;
   readonly defaults: StreambackRequestOptions;
   readonly clock?: Clock;
+  readonly logger?: StreambackLogger;
 }
 
 /** What the grown windows of all lanes may stand for. */
@@ -93,7 +95,7 @@ export class Producer implements PendingRequestOwner {
     const request = new PendingRequest(
       newId(),
       pattern,
-      observer.pulls ? observer : inCallerContext(observer),
+      observer.pulls ? observer : inCallerContext(observer, this.restartHook(pattern, options)),
       deadline,
       idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
       window,
@@ -110,7 +112,7 @@ export class Producer implements PendingRequestOwner {
 
   /** Sends a request, whose answers are read from the lane. */
   open<Answer>(pattern: string, data: unknown, options: StreambackRequestOptions): Lane<Answer> {
-    return new Lane<Answer>((observer) => this.request(pattern, data, options, observer), this.clock);
+    return new Lane<Answer>((observer) => this.request(pattern, data, options, observer), this.clock, this.restartHook(pattern, options));
   }
 
   /** Ends all requests in flight, whose handlers are told; nothing can be sent any more. */
@@ -136,6 +138,18 @@ export class Producer implements PendingRequestOwner {
 
   onGrant(request: PendingRequest, upTo: number): void {
     this.control?.grant(request, upTo);
+  }
+
+  /** The user's callback, in the user's context; what it throws harms nobody. */
+  private restartHook(pattern: string, { onRestart }: StreambackRequestOptions): ((attempt: number) => void) | undefined {
+    if (!onRestart) return undefined;
+    const { logger = SILENT_LOGGER } = this.options;
+    const inCaller = callerContext();
+    return (attempt) => {
+      // An async function is a callback, too: its rejection would end the process.
+      const told = async (): Promise<void> => inCaller(() => onRestart(attempt));
+      told().catch((error: unknown) => logger.error(`The onRestart of '${pattern}' failed: ${String(error)}`));
+    };
   }
 
   private onFrame(frame: Frame): void {
@@ -230,9 +244,10 @@ function encodeHeaders(headers: Readonly<Record<string, string>> | undefined): r
 }
 
 /** An observer that hears of its answers in the context that it asked in. A lane's reader awaits them there anyway. */
-function inCallerContext(observer: AnswerObserver): AnswerObserver {
+function inCallerContext(observer: AnswerObserver, restart: ((attempt: number) => void) | undefined): AnswerObserver {
   const inCaller = callerContext();
   return {
+    ...(restart && { restart }),
     next: (value) => inCaller(() => observer.next(value)),
     error: (error) => inCaller(() => observer.error(error)),
     complete: () => inCaller(() => observer.complete()),

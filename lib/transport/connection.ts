@@ -48,6 +48,7 @@ export class StreambackConnection {
       ...this.options,
       defaults: this.options.requests,
       cancelTtlMs: ttlMs,
+      logger: this.logger,
     });
   }
 

@@ -422,4 +422,29 @@ describe('Producer', () => {
     expect(controls()).toEqual([[CONSUMER, { control: 'cancel', id: lane.id }]]);
     expect(await lane.read()).toBeUndefined();
   });
+
+  it.each([
+    [
+      'throws',
+      () => {
+        throw new Error('boom');
+      },
+    ],
+    [
+      'rejects',
+      async () => {
+        throw new Error('boom');
+      },
+    ],
+  ])('F4: an onRestart that %s is logged and harms nobody', async (_name, onRestart) => {
+    const logger = new RecordingLogger();
+    producer = made({ logger });
+    const { request, seen } = send({ onRestart });
+    await ticks();
+    arrive(encoder(request.id, 0).response('1'));
+    arrive(encoder(request.id, 1).response('2'));
+    await ticks();
+    expect(seen).toEqual([1, 2]);
+    expect(logger.lines.filter((line) => /onRestart of 'reports.build' failed: Error: boom/.test(String(line)))).toHaveLength(1);
+  });
 });
