@@ -72,6 +72,11 @@ export const ERROR_CODES = {
     retryable: true,
     remedy: 'Send the request again; the process that answered it is gone.',
   },
+  NO_LISTENER: {
+    kind: 'lane',
+    retryable: false,
+    remedy: 'Give the pattern a handler in the group that gets its messages, or have the group not subscribe to its topic.',
+  },
   OVERFLOW: {
     kind: 'lane',
     retryable: false,

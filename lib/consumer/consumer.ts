@@ -2,6 +2,7 @@ import { SYSTEM_CLOCK, type Clock } from '../common/clock';
 import { StreambackError, type StreambackMessageError } from '../common/errors';
 import { decodeEnvelope, type Envelope } from '../protocol/envelope';
 import type { MainStream, MainStreamDelivery, MainStreamMessage, MainStreamSubscription } from '../streams/main-stream';
+import { Answering, type ConsumerFeedback } from './answering';
 import { ClientCheck } from './client-check';
 import { isDeadLetter } from './dead-letter';
 import { DeadLetters } from './dead-letters';
@@ -10,8 +11,9 @@ import { KeyOrder, type Slot } from './key-order';
 import type { Listener } from './listener';
 import { CLOCK_TOLERANCE_MS } from './run';
 import { RunRegistry } from './run-registry';
-import { describeError, Runner, type RunOutcome, type RunResult, type ConsumerFeedback, type RunnerOptions } from './runner';
+import { describeError, Runner, type RunOutcome, type RunResult, type RunnerOptions } from './runner';
 import type { Task } from './task';
+import { Unheard } from './unheard';
 
 export interface ConsumerOptions extends RunnerOptions {
   readonly maxInFlight: number;
@@ -38,6 +40,7 @@ export class Consumer {
   private readonly registry: RunRegistry;
   private readonly runner: Runner;
   private readonly deadLetters: DeadLetters;
+  private readonly unheard: Unheard;
   private readonly clients?: ClientCheck;
   private readonly clock: Clock;
   private subscription?: MainStreamSubscription;
@@ -53,7 +56,9 @@ export class Consumer {
     this.clock = options.clock ?? SYSTEM_CLOCK;
     this.registry = new RunRegistry(feedback?.stream, options.leaseMs, this.clock);
     this.deadLetters = new DeadLetters(main, options.logger, this.clock, (delivery) => this.isLeaving(delivery));
-    this.runner = new Runner(this.registry, this.deadLetters, feedback, options, this.clock);
+    const answering = new Answering(feedback, options);
+    this.unheard = new Unheard(answering, this.deadLetters, options.logger);
+    this.runner = new Runner(this.registry, this.deadLetters, answering, options, this.clock);
     for (const listener of listeners) {
       const duplicates = new DuplicateGuard();
       const order = new KeyOrder<Task>(listener.options.concurrency, (task, slot) => {
@@ -94,7 +99,7 @@ export class Consumer {
   private take(delivery: MainStreamDelivery): void {
     const { message } = delivery;
     const bound = this.bound.get(message.topic);
-    if (!bound) return delivery.release();
+    if (!bound) return void this.unheard.take(delivery);
     let envelope: Envelope;
     try {
       envelope = decodeEnvelope(message.value);

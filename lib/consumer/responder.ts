@@ -54,6 +54,7 @@ export class Responder implements FeedbackSource {
   private accepting = false;
   private scheduled = false;
   private failure: StreambackError | undefined;
+  private refused: StreambackError | undefined;
   private waiters: (() => void)[] = [];
 
   constructor(private readonly options: ResponderOptions) {
@@ -65,6 +66,11 @@ export class Responder implements FeedbackSource {
     return this.made > 0 || this.held.size > 0 || this.ending !== undefined;
   }
 
+  /** What {@link write} threw last: an error that is known by its identity is ours, whatever else a handler may throw. */
+  get refusal(): StreambackError | undefined {
+    return this.refused;
+  }
+
   /**
    * Takes one answer.
    * @throws StreambackPublishError NOT_SERIALIZABLE, TOO_LARGE
@@ -73,6 +79,15 @@ export class Responder implements FeedbackSource {
    */
   write(value: unknown): void {
     if (this.ending || this.over) return;
+    try {
+      this.take(value);
+    } catch (error) {
+      this.refused = error as StreambackError;
+      throw error;
+    }
+  }
+
+  private take(value: unknown): void {
     if (this.failure) throw this.failure;
     const { pattern, maxAnswerBytes, maxBuffered } = this.options;
     const json = toJson(value, `An answer of '${pattern}'`);

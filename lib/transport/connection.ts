@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import type { StreambackLogger } from '../common/logger';
 import { Consumer } from '../consumer/consumer';
 import type { Listener } from '../consumer/listener';
-import type { ConsumerFeedback } from '../consumer/runner';
+import type { ConsumerFeedback } from '../consumer/answering';
 import { FeedbackWriter } from '../inbox/feedback-writer';
 import { Inbox } from '../inbox/inbox';
 import { Producer } from '../producer/producer';
