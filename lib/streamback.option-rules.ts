@@ -119,6 +119,7 @@ export const CONNECTION_RULES: OptionRules<StreambackOptions> = {
   maxMessageBytes: aCount(1),
   maxAnswerBytes: aCount(1),
   maxInFlight: aCount(1),
+  maxPendingBytes: aCount(1),
   publishTimeoutMs: aDuration(1),
   drainTimeoutMs: aDuration(0),
   leaseMs: aDuration(100),

@@ -1,4 +1,5 @@
 import { SYSTEM_CLOCK, type Clock } from '../common/clock';
+import { PendingBytes } from '../common/pending-bytes';
 import { StreambackConfigError, StreambackConnectionError, StreambackPublishError, StreambackTimeoutError } from '../common/errors';
 import { SILENT_LOGGER, type StreambackLogger } from '../common/logger';
 import { callerContext, currentCall } from '../context/call-context';
@@ -29,6 +30,8 @@ export interface ProducerOptions extends RemoteControlOptions {
   readonly group: string;
   readonly topicsPrefix: string;
   readonly maxMessageBytes: number;
+  /** @default no limit */
+  readonly maxPendingBytes?: number;
   readonly defaults: StreambackRequestOptions;
   readonly clock?: Clock;
   readonly logger?: StreambackLogger;
@@ -47,6 +50,7 @@ export class Producer implements PendingRequestOwner {
   private readonly clock: Clock;
   private readonly topics = new Map<string, string>();
   private readonly control?: RemoteControl;
+  private readonly pending: PendingBytes;
   private readonly budget: CreditBudget = { bytes: CREDIT_BUDGET_BYTES };
   private connecting?: Promise<void>;
   private connected = false;
@@ -60,6 +64,7 @@ export class Producer implements PendingRequestOwner {
   ) {
     this.clock = options.clock ?? SYSTEM_CLOCK;
     this.deadlines = new Deadlines(this.requests, this.clock);
+    this.pending = new PendingBytes(options.maxPendingBytes ?? Infinity);
     if (!feedback) return;
     this.control = new RemoteControl(this.requests, feedback.stream, feedback.writer, options, this.clock);
     feedback.inbox.receive({
@@ -83,7 +88,7 @@ export class Producer implements PendingRequestOwner {
   /** Publishes an event; resolves when the broker has it (M1). @throws StreambackPublishError, StreambackConnectionError */
   async emit(pattern: string, data: unknown, options: StreambackRequestOptions = {}): Promise<void> {
     const valueJson = toJson(data, `The data of '${pattern}'`);
-    if (!this.connected || this.closed) await this.ready();
+    if (!this.connected || this.closed) await this.ready(pattern, valueJson.length);
     await this.publish(pattern, valueJson, newId(), undefined, options);
   }
 
@@ -183,13 +188,19 @@ export class Producer implements PendingRequestOwner {
       );
     };
     if (this.connected && this.feedback.inbox.isOpen) publish();
-    else this.ready().then(publish, (error: unknown) => request.fail(error));
+    else this.ready(request.pattern, valueJson.length).then(publish, (error: unknown) => request.fail(error));
   }
 
-  private async ready(): Promise<void> {
+  /** Connects; until then a message is held, about as large as its data. */
+  private async ready(pattern: string, bytes: number): Promise<void> {
     if (this.closed) throw closedError();
-    await this.connect();
-    await this.feedback?.inbox.open();
+    this.hold(pattern, bytes);
+    try {
+      await this.connect();
+      await this.feedback?.inbox.open();
+    } finally {
+      this.pending.remove(bytes);
+    }
   }
 
   private async publish(
@@ -220,7 +231,23 @@ export class Producer implements PendingRequestOwner {
         `The message for '${pattern}' has ${bytes} bytes, maxMessageBytes allows ${this.options.maxMessageBytes}`,
       );
     }
-    await this.main.publish({ topic, key, value, headers });
+    this.hold(pattern, bytes);
+    try {
+      await this.main.publish({ topic, key, value, headers });
+    } finally {
+      this.pending.remove(bytes);
+    }
+  }
+
+  /** Counts bytes as pending. @throws StreambackPublishError BUFFER_FULL */
+  private hold(pattern: string, bytes: number): void {
+    if (!this.pending.hasRoomFor(bytes)) {
+      throw new StreambackPublishError(
+        'BUFFER_FULL',
+        `The message for '${pattern}' is refused: with it more than maxPendingBytes would wait for the broker, ${this.pending.bytes} do`,
+      );
+    }
+    this.pending.add(bytes);
   }
 
   private topicOf(pattern: string): string {

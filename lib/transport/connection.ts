@@ -39,10 +39,10 @@ export class StreambackConnection {
     if (streamsByDefault) {
       this.logger.warn("No streams are set: messages stay in this process. Set 'streams', or say 'memory://' to mean it.");
     }
-    const { leaseMs, feedbackTtlMs: ttlMs } = this.options;
+    const { leaseMs, feedbackTtlMs: ttlMs, maxPendingBytes } = this.options;
     if (this.feedback) {
       this.inbox = new Inbox(this.feedback, { leaseMs, ttlMs, logger: this.logger });
-      this.writer = new FeedbackWriter(this.feedback, ttlMs, this.logger);
+      this.writer = new FeedbackWriter(this.feedback, ttlMs, this.logger, undefined, maxPendingBytes);
     }
     this.producer = new Producer(this.main, this.answering(), {
       ...this.options,
