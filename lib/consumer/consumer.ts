@@ -2,6 +2,7 @@ import { SYSTEM_CLOCK, type Clock } from '../common/clock';
 import { StreambackError, type StreambackMessageError } from '../common/errors';
 import { decodeEnvelope, withoutRequester, type Envelope } from '../protocol/envelope';
 import type { MainStream, MainStreamDelivery, MainStreamMessage, MainStreamSubscription, TopicPartition } from '../streams/main-stream';
+import { Answering, type ConsumerFeedback } from './answering';
 import { ClientCheck } from './client-check';
 import type { ConsumerFacts } from './consumer-facts';
 import { wasPutAside } from './dead-letter';
@@ -12,8 +13,9 @@ import type { Listener } from './listener';
 import { allOf, Opening } from './opening';
 import { CLOCK_TOLERANCE_MS } from './run';
 import { RunRegistry } from './run-registry';
-import { describeError, Runner, type RunOutcome, type RunResult, type ConsumerFeedback, type RunnerOptions } from './runner';
+import { describeError, Runner, type RunOutcome, type RunResult, type RunnerOptions } from './runner';
 import type { Task } from './task';
+import { Unheard } from './unheard';
 
 export interface ConsumerOptions extends RunnerOptions {
   readonly maxInFlight: number;
@@ -40,6 +42,7 @@ export class Consumer {
   private readonly registry: RunRegistry;
   private readonly runner: Runner;
   private readonly deadLetters: DeadLetters;
+  private readonly unheard: Unheard;
   private readonly clients?: ClientCheck;
   private readonly clock: Clock;
   private readonly opening: Opening;
@@ -60,7 +63,9 @@ export class Consumer {
     this.registry = new RunRegistry(feedback?.stream, options.leaseMs, this.clock);
     this.deadLetters = new DeadLetters(main, options.group, options.logger, this.clock, (delivery) => this.isLeaving(delivery));
     this.opening = new Opening({ open: () => this.open(), group: options.group, logger: options.logger });
-    this.runner = new Runner(this.registry, this.deadLetters, feedback, options, this.clock);
+    const answering = new Answering(feedback, options);
+    this.unheard = new Unheard(answering, this.deadLetters, options.logger);
+    this.runner = new Runner(this.registry, this.deadLetters, answering, options, this.clock);
     for (const listener of listeners) {
       const duplicates = new DuplicateGuard();
       const order = new KeyOrder<Task>(listener.options.concurrency, (task, slot) => {
@@ -136,7 +141,7 @@ export class Consumer {
   private take(delivery: MainStreamDelivery): void {
     const { message } = delivery;
     const bound = this.bound.get(message.topic);
-    if (!bound) return delivery.release();
+    if (!bound) return void this.unheard.take(delivery);
     const { listener, order } = bound;
     this.taken += 1;
     let envelope: Envelope;

@@ -20,7 +20,7 @@ export class DeadLetters {
     private readonly isLeaving: (delivery: MainStreamDelivery) => boolean,
   ) {}
 
-  /** Puts a message aside that cannot be decoded (M6), and settles it; nothing is committed past it until that is done. Never rejects. */
+  /** Puts a message aside that cannot be decoded, or has no listener (M6), and settles it; nothing is committed past it until that is done. Never rejects. */
   async bury(delivery: MainStreamDelivery, error: StreambackMessageError): Promise<void> {
     const now = this.clock.now();
     const letter = deadLetterOf(
@@ -46,7 +46,9 @@ export class DeadLetters {
   /** @returns whether it is written, or never will be */
   private async write(delivery: MainStreamDelivery, letter: OutgoingMessage, error: StreambackMessageError): Promise<boolean> {
     const { topic, partition, offset } = delivery.message;
-    this.logger.warn(`Message ${offset} of ${topic}/${partition} goes to '${letter.topic}': ${error.code}: ${error.message}`);
+    // Of a topic that nobody listens to that has been said, and each of its messages comes here.
+    const say = error.code === 'NO_LISTENER' ? 'debug' : 'warn';
+    this.logger[say](`Message ${offset} of ${topic}/${partition} goes to '${letter.topic}': ${error.code}: ${error.message}`);
     for (let attempt = 1; ; attempt++) {
       try {
         await this.main.publish(letter);

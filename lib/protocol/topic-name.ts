@@ -18,7 +18,7 @@ export const ESCAPED_PREFIX = 'streamback.pattern.';
  */
 export function topicOf(pattern: string, prefix = ''): string {
   if (pattern === '') throw new StreambackConfigError('INVALID_PATTERN', 'A pattern must not be empty', { remedy: 'Give it a name.' });
-  if (pattern.endsWith(DEAD_LETTER_SUFFIX)) {
+  if (isDeadLetterTopic(pattern)) {
     throw new StreambackConfigError('INVALID_PATTERN', `The pattern '${pattern}' ends in '.dlt', which is kept for dead letters`, {
       remedy: 'Choose another name.',
     });
@@ -37,6 +37,9 @@ export function topicOf(pattern: string, prefix = ''): string {
   if (LEGAL_TOPIC.test(pattern) && plain.length <= MAX_TOPIC_LENGTH) return plain;
   return bounded(head + ESCAPED_PREFIX + escape(pattern), MAX_TOPIC_LENGTH);
 }
+
+/** Whether a topic, or a pattern, is named as those of dead letters are. */
+export const isDeadLetterTopic = (topic: string): boolean => topic.endsWith(DEAD_LETTER_SUFFIX);
 
 /** The topic of a topic's dead letters. */
 export function deadLetterTopicOf(topic: string): string {

@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import type { StreambackLogger } from '../common/logger';
 import { Consumer } from '../consumer/consumer';
 import type { Listener } from '../consumer/listener';
-import type { ConsumerFeedback } from '../consumer/runner';
+import type { ConsumerFeedback } from '../consumer/answering';
 import { FeedbackWriter } from '../inbox/feedback-writer';
 import { Inbox } from '../inbox/inbox';
 import { Producer } from '../producer/producer';
@@ -41,15 +41,16 @@ export class StreambackConnection {
     if (streamsByDefault) {
       this.logger.warn("No streams are set: messages stay in this process. Set 'streams', or say 'memory://' to mean it.");
     }
-    const { leaseMs, feedbackTtlMs: ttlMs } = this.options;
+    const { leaseMs, feedbackTtlMs: ttlMs, maxPendingBytes } = this.options;
     if (this.feedback) {
       this.inbox = new Inbox(this.feedback, { leaseMs, ttlMs, logger: this.logger });
-      this.writer = new FeedbackWriter(this.feedback, ttlMs, this.logger);
+      this.writer = new FeedbackWriter(this.feedback, ttlMs, this.logger, undefined, maxPendingBytes);
     }
     this.producer = new Producer(this.main, this.answering(), {
       ...this.options,
       defaults: this.options.requests,
       cancelTtlMs: ttlMs,
+      logger: this.logger,
     });
   }
 

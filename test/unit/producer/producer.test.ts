@@ -422,4 +422,115 @@ describe('Producer', () => {
     expect(controls()).toEqual([[CONSUMER, { control: 'cancel', id: lane.id }]]);
     expect(await lane.read()).toBeUndefined();
   });
+
+  it.each(['throws', 'rejects'])('F4: an onRestart that %s is logged and harms nobody', async (how) => {
+    const logger = new RecordingLogger();
+    producer = made({ logger });
+    const boom = new Error('boom');
+    const onRestart = (): void => {
+      if (how === 'throws') throw boom;
+      return Promise.reject(boom) as unknown as void;
+    };
+    const { request, seen } = send({ onRestart });
+    await ticks();
+    arrive(encoder(request.id, 0).response('1'));
+    arrive(encoder(request.id, 1).response('2'));
+    await ticks();
+    expect(seen).toEqual([1, 2]);
+    expect(logger.having("onRestart of 'reports.build' failed: Error: boom")).toHaveLength(1);
+  });
+
+  describe('maxPendingBytes', () => {
+    const text = 'x'.repeat(400);
+    const held = () => (producer as unknown as { pending: { bytes: number } }).pending.bytes;
+    /** The broker acknowledges nothing until it is told to. */
+    const holdBroker = () => {
+      const waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
+      main.publish = () => new Promise<void>((resolve, reject) => waiting.push({ resolve, reject }));
+      return waiting;
+    };
+    beforeEach(() => {
+      producer = made({ maxPendingBytes: 2_000 });
+    });
+
+    it('refuses what the broker has no room for, and takes more once it has acknowledged or refused', async () => {
+      const waiting = holdBroker();
+      await producer.connect();
+      const sent = [1, 2, 3].map(() => producer.emit('a', text).catch((error: unknown) => error));
+      await tick();
+      expect(waiting).toHaveLength(3);
+      await expect(producer.emit('a', text)).rejects.toMatchObject({ code: 'BUFFER_FULL', retryable: true });
+      const { error, request } = send({}, text);
+      await tick();
+      expect([error()?.code, request.isOver, waiting.length]).toEqual(['BUFFER_FULL', true, 3]);
+      waiting[0]!.resolve();
+      await tick();
+      void producer.emit('a', text).catch(() => undefined);
+      await tick();
+      expect(waiting).toHaveLength(4);
+      for (const { reject } of waiting) reject(new StreambackPublishError('PUBLISH_TIMEOUT', 'late'));
+      await Promise.all(sent);
+      await tick();
+      expect(held()).toBe(0);
+    });
+
+    it('takes a single message that is larger while nothing else is pending', async () => {
+      producer = made({ maxPendingBytes: 10 });
+      const waiting = holdBroker();
+      void producer.emit('a', text);
+      await ticks();
+      expect(waiting).toHaveLength(1);
+      await expect(producer.emit('a', 1)).rejects.toMatchObject({ code: 'BUFFER_FULL' });
+      waiting[0]!.resolve();
+      await ticks();
+      expect(held()).toBe(0);
+    });
+
+    it('counts what waits for the first connection, too', async () => {
+      let connect = (): void => {};
+      main.connect = () => new Promise<void>((resolve) => (connect = resolve));
+      const outcomes = Array.from({ length: 6 }, () =>
+        producer.emit('a', text).then(
+          () => 'sent',
+          (error: { code: string }) => error.code,
+        ),
+      );
+      await tick();
+      expect(held()).toBeLessThanOrEqual(2_000);
+      connect();
+      const codes = await Promise.all(outcomes);
+      expect(codes.slice(-2)).toEqual(['BUFFER_FULL', 'BUFFER_FULL']);
+      expect(codes).toContain('sent');
+      expect(held()).toBe(0);
+    });
+  });
+
+  it('F5: a grant that is on its way is not said again, however long the server is away; nor is a tick of cancels sent beside another', async () => {
+    const sent = send({ credit: 2 });
+    const others = Array.from({ length: 5 }, () => send());
+    await ticks();
+    const frames = encoder(sent.request.id);
+    arrive(frames.response('0'), frames.response('1'));
+    await tick();
+    const grants = () =>
+      controls()
+        .flat()
+        .filter((each) => (each as { control?: string }).control === 'credit').length;
+    const before = grants();
+    expect(before).toBeGreaterThan(0);
+    for (let second = 0; second < 30; second++) {
+      clock.advance(1_000);
+      await tick();
+    }
+    expect(grants()).toBe(before);
+    const { sending } = (producer as unknown as { feedback: { writer: { sending: number } } }).feedback.writer;
+    expect(sending).toBe(before);
+    let cancels = 0;
+    feedback.cancel = () => ((cancels += 1), new Promise(() => {}));
+    for (const { request } of others) {
+      request.close();
+      await tick();
+    }
+    expect(cancels).toBe(1);
+  });
 });
