@@ -4,7 +4,7 @@ import { CANARY_PASSWORD } from '../support/canary';
 import { startRedis, type RedisServer, type RedisServerOptions } from '../support/redis';
 
 export interface AppState extends AppMessage {
-  /** Resident memory, and what lives of it after a collection. */
+  /** Resident memory, and the heap with its buffers. */
   readonly rssMb: number;
   readonly liveMb: number;
   readonly begun: number;
@@ -40,8 +40,9 @@ export class Scene {
   }
 }
 
-export function stateOf(app: AppProcess): Promise<AppState> {
-  app.send({ type: 'state' });
+/** @param collect garbage first, so that `liveMb` says what lives */
+export function stateOf(app: AppProcess, collect = true): Promise<AppState> {
+  app.send({ type: 'state', collect });
   return app.next<AppState>('state', 30_000);
 }
 

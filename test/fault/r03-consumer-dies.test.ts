@@ -32,7 +32,7 @@ class Reading {
         this.count += 1;
         this.pids.add(pid);
       },
-      error: (error: { code?: string }) => over(error.code ?? String(error)),
+      error: (error: { code?: string }) => over(error.code ?? 'an error without code'),
       complete: () => over(this.count === LENGTH ? 'complete' : 'silent end'),
     });
   }

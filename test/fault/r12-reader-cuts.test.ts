@@ -1,72 +1,22 @@
-import { expect, it } from 'vitest';
-import { SILENT_LOGGER, type StreambackLogger } from '../../lib/common/logger';
-import { feedbackTopicOf, newId, newInbox } from '../../lib/protocol/keys';
-import type { InboxItem } from '../../lib/streams/feedback-stream';
-import { RedisFeedbackStream } from '../../lib/streams/redis/redis.feedback-stream';
-import { parseStreamUrl } from '../../lib/streams/streams-url';
+import { afterEach, expect, it } from 'vitest';
+import { feedbackTopicOf, newId } from '../../lib/protocol/keys';
+import { CANARY_PASSWORD } from '../support/canary';
 import { eventually } from '../support/eventually';
 import { startRedis } from '../support/redis';
+import { FULL_SIZE, report } from '../support/report';
 import { describeWith } from '../support/servers';
-import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy';
+import { startTcpProxy } from '../support/tcp-proxy';
+import { Scene } from './apps';
+import { CUTS, FRAMES, frames, observeDuringCuts, openInbox, openStream, statistics } from './redis-cuts';
 
-const FRAMES = 10_000;
-const CUTS = 20;
-const LIVES = { ttlMs: 60_000, leaseMs: 1_000 };
+const LIST_CUTS = CUTS / 4;
+const TIMEOUT_MS = FULL_SIZE ? 600_000 : 60_000;
 
-const stream = (port: number, logger: StreambackLogger = SILENT_LOGGER, connectTimeoutMs = 10_000) =>
-  new RedisFeedbackStream({ url: parseStreamUrl(`redis://127.0.0.1:${port}`), options: {}, logger, connectTimeoutMs });
-
-const frames = (from: number, to: number): InboxItem[] =>
-  Array.from({ length: to - from }, (_, index) => ({ field: 'frame', value: Buffer.from(String(from + index)) }));
-
-async function openInbox(reading: RedisFeedbackStream) {
-  const received: number[] = [];
-  let lost = 0;
-  const inbox = newInbox();
-  await reading.openReader({
-    ...LIVES,
-    inbox,
-    onItems: (items) => {
-      for (const { value } of items) received.push(Number(value));
-    },
-    onLost: () => (lost += 1),
-  });
-  return { inbox, received, lost: () => lost };
-}
-
-/** Cuts at evenly random moments of the work: between two batches, when so many items went or came. */
-function cutsDuring(proxy: TcpProxy) {
-  let done = 0;
-  let next = Math.random() * (FRAMES / CUTS);
-  return {
-    get done() {
-      return done;
-    },
-    progress(count: number): boolean {
-      if (done >= CUTS || count < next) return false;
-      done += 1;
-      next = (done + Math.random()) * (FRAMES / CUTS);
-      proxy.cutAll();
-      return true;
-    },
-  };
-}
-
-const statistics = (received: readonly number[]) => {
-  const seen = new Set<number>();
-  const firsts = received.filter((id) => !seen.has(id) && seen.add(id));
-  return {
-    missing: FRAMES - seen.size,
-    duplicates: received.length - seen.size,
-    disorder: firsts.filter((id, index) => index > 0 && id < firsts[index - 1]!).length,
-  };
-};
-
-describeWith(['own-redis'], 'Redis connections that are cut', () => {
-  it(`R12: the reader's socket, ${CUTS} times in ${FRAMES} frames: none missing, none twice`, async () => {
-    const redis = await startRedis();
+describeWith(['own-redis'], "R12 the reader's socket is cut", () => {
+  it(`R12: the reader's socket, ${CUTS} times in ${FRAMES} frames: none missing, none twice`, { timeout: TIMEOUT_MS }, async () => {
+    const redis = await startRedis({ password: CANARY_PASSWORD });
     const proxy = await startTcpProxy({ targetPort: redis.port });
-    const [writer, reading] = [stream(redis.port), stream(proxy.port)];
+    const [writer, reading] = [openStream(redis.url), openStream(redis.urlOn(proxy.port))];
     try {
       const { inbox, received, lost } = await openInbox(reading);
       const each = FRAMES / CUTS;
@@ -83,9 +33,9 @@ describeWith(['own-redis'], 'Redis connections that are cut', () => {
         await eventually('read again', () => received.length >= (cut + 1) * each);
       }
       await eventually('all came', () => received.length >= FRAMES, { timeoutMs: 30_000 });
-      console.info(`R12: ${CUTS} cuts, ${proxy.accepted} connections`, statistics(received));
+      report('R12', { at: 'the stream', frames: FRAMES, cuts: CUTS, connections: proxy.accepted, ...statistics(received) });
       expect(proxy.accepted).toBeGreaterThan(CUTS);
-      expect(statistics(received)).toEqual({ missing: 0, duplicates: 0, disorder: 0 });
+      expect(statistics(received)).toEqual({ missing: 0, twice: 0, outOfOrder: 0 });
       expect(lost()).toBe(0);
     } finally {
       await Promise.all([writer.close(), reading.close()]);
@@ -94,38 +44,10 @@ describeWith(['own-redis'], 'Redis connections that are cut', () => {
     }
   });
 
-  it(`R13: the writer's socket, ${CUTS} times in ${FRAMES} frames: none missing, order kept`, async () => {
-    const redis = await startRedis();
+  it(`R12: a feedback list: each of ${LIST_CUTS} cuts in a pop is told, order is kept`, { timeout: TIMEOUT_MS }, async () => {
+    const redis = await startRedis({ password: CANARY_PASSWORD });
     const proxy = await startTcpProxy({ targetPort: redis.port });
-    const [writer, reading] = [stream(proxy.port), stream(redis.port)];
-    try {
-      const cuts = cutsDuring(proxy);
-      const { inbox, received } = await openInbox(reading);
-      await writer.connect();
-      const writes: Promise<string>[] = [];
-      for (let at = 0; at < FRAMES; at += 10) {
-        writes.push(writer.write(inbox, frames(at, at + 10)));
-        // Let some be answered, so that a cut falls among sent, stored and waiting ones.
-        if (at % 200 === 0) await writes[Math.max(0, writes.length - 10)];
-        cuts.progress(at + 10);
-      }
-      expect([...new Set(await Promise.all(writes))]).toEqual(['written']);
-      await eventually('all came', () => new Set(received).size === FRAMES, { timeoutMs: 30_000 });
-      console.info(`R13: ${cuts.done} cuts, ${proxy.accepted} connections`, statistics(received));
-      expect(cuts.done).toBe(CUTS);
-      expect(proxy.accepted).toBeGreaterThan(CUTS / 2);
-      expect(statistics(received)).toMatchObject({ missing: 0, disorder: 0 });
-    } finally {
-      await Promise.all([writer.close(), reading.close()]);
-      await proxy.close();
-      await redis.close();
-    }
-  });
-
-  it('R12: a feedback list: each cut in a pop is told, order is kept', async () => {
-    const redis = await startRedis();
-    const proxy = await startTcpProxy({ targetPort: redis.port });
-    const [writer, reading] = [stream(redis.port), stream(proxy.port)];
+    const [writer, reading] = [openStream(redis.url), openStream(redis.urlOn(proxy.port))];
     try {
       const feedbackTopic = feedbackTopicOf(newId());
       const received: number[] = [];
@@ -137,7 +59,7 @@ describeWith(['own-redis'], 'Redis connections that are cut', () => {
         },
         onUncertain: () => (uncertain += 1),
       });
-      for (let cut = 1; cut <= 5; cut += 1) {
+      for (let cut = 1; cut <= LIST_CUTS; cut += 1) {
         await writer.writeList(feedbackTopic, [Buffer.from(String(2 * cut))], 60_000);
         await eventually('before the cut', () => received.includes(2 * cut));
         proxy.cutAll();
@@ -145,50 +67,29 @@ describeWith(['own-redis'], 'Redis connections that are cut', () => {
         await writer.writeList(feedbackTopic, [Buffer.from(String(2 * cut + 1))], 60_000);
         await eventually('after the cut', () => received.includes(2 * cut + 1));
       }
-      expect(received).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
-      expect(uncertain).toBe(5);
+      const expected = Array.from({ length: 2 * LIST_CUTS }, (_, index) => index + 2);
+      report('R12', { listCuts: LIST_CUTS, toldUncertain: uncertain, missing: expected.filter((id) => !received.includes(id)).length });
+      expect(received).toEqual(expected);
+      expect(uncertain).toBe(LIST_CUTS);
     } finally {
       await Promise.all([writer.close(), reading.close()]);
       await proxy.close();
       await redis.close();
     }
   });
+});
 
-  it(`R13: the writer of a feedback list, ${CUTS} times in ${FRAMES} frames: none missing, order kept`, async () => {
-    const redis = await startRedis();
-    const proxy = await startTcpProxy({ targetPort: redis.port });
-    const [writer, reading] = [stream(proxy.port), stream(redis.port)];
-    try {
-      const cuts = cutsDuring(proxy);
-      const feedbackTopic = feedbackTopicOf(newId());
-      const received: number[] = [];
-      await reading.openListReader({
-        feedbackTopic,
-        onFrames: (some) => {
-          for (const one of some) received.push(Number(one));
-        },
-        onUncertain: () => expect.fail('the reader was not cut'),
-      });
-      const writes: Promise<void>[] = [];
-      for (let at = 0; at < FRAMES; at += 10) {
-        writes.push(
-          writer.writeList(
-            feedbackTopic,
-            frames(at, at + 10).map(({ value }) => value),
-            60_000,
-          ),
-        );
-        if (at % 200 === 0) await writes[Math.max(0, writes.length - 10)];
-        cuts.progress(at + 10);
-      }
-      await Promise.all(writes);
-      await eventually('all came', () => new Set(received).size === FRAMES, { timeoutMs: 30_000 });
-      console.info(`R13, lists: ${cuts.done} cuts, ${proxy.accepted} connections`, statistics(received));
-      expect(statistics(received)).toMatchObject({ missing: 0, disorder: 0 });
-    } finally {
-      await Promise.all([writer.close(), reading.close()]);
-      await proxy.close();
-      await redis.close();
-    }
-  });
+describeWith(['kafka', 'own-redis'], 'R12 at the Observable', ({ kafkaUrl }) => {
+  const scene = new Scene();
+  afterEach(() => scene.close());
+
+  it(
+    `the client's sockets, ${CUTS} times in ${FRAMES} answers: none missing, none twice, none out of order`,
+    { timeout: TIMEOUT_MS },
+    async () => {
+      const counts = await observeDuringCuts(scene, kafkaUrl, await scene.redis(), 'client');
+      report('R12', { at: 'the Observable', ...counts });
+      expect(counts).toMatchObject({ missing: 0, twice: 0, outOfOrder: 0 });
+    },
+  );
 });

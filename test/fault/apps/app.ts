@@ -7,16 +7,16 @@ export function tell(message: AppMessage): void {
 }
 
 /** Calls `act` for each message of this type that the test sends. */
-export function whenTold<T extends AppMessage>(type: T['type'], act: (message: T) => void): void {
+export function whenTold<T extends AppMessage>(type: string, act: (message: T) => void): void {
   process.on('message', (message: AppMessage) => {
     if (message.type === type) act(message as T);
   });
 }
 
-/** Answers `state`, which a test sends, with these facts and this process's memory; live memory where `--expose-gc` is given. */
+/** Answers `state`, which a test sends, with these facts and this process's memory, after a collection where `collect` says so. */
 export function answerState(facts: () => Record<string, unknown>): void {
-  whenTold('state', () => {
-    globalThis.gc?.();
+  whenTold<AppMessage & { readonly collect: boolean }>('state', ({ collect }) => {
+    if (collect) globalThis.gc!();
     const { rss, heapUsed, external } = process.memoryUsage();
     tell({ type: 'state', rssMb: rss / 2 ** 20, liveMb: (heapUsed + external) / 2 ** 20, ...facts() });
   });

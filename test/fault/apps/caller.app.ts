@@ -39,7 +39,7 @@ class Caller {
           if (answer.id !== id) wrong += 1;
         },
         complete: () => over('complete'),
-        error: (error: { code?: string }) => over(error.code ?? String(error)),
+        error: (error: { code?: string }) => over(error.code ?? 'an error without code'),
       });
     });
   }

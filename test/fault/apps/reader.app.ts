@@ -19,7 +19,7 @@ for (let id = 0; id < lanes; id++) {
       answers += 1;
       if (reading.size === Math.ceil(lanes / 2) && answers % 10 === 0) tell({ type: 'reading', answers });
     },
-    error: (error: { code?: string }) => tell({ type: 'failed', id, code: error.code ?? String(error) }),
+    error: (error: { code?: string }) => tell({ type: 'failed', id, code: error.code ?? 'an error without code' }),
     complete: () => tell({ type: 'failed', id, code: 'silent end' }),
   });
 }
