@@ -52,10 +52,11 @@ export class FrameOrder {
     const rank = run - this.run || attempt - this.attempt;
     if (rank < 0) return 'drop';
     if (rank > 0 || this.from === undefined) {
+      // Also where the lane is over now: it is the new run that has to be stopped.
+      this.from = instance;
       if (this.emitted) return new StreambackLaneError('RESTARTED', 'The handler began anew after answers had been read');
       this.run = run;
       this.attempt = attempt;
-      this.from = instance;
       this.group = frame.sourceGroup;
       this.nextSeq = 0;
       this.followed += 1;

@@ -41,10 +41,8 @@ export class RemoteControl {
   /** Nobody waits for it any more: its handler is stopped, or not started. */
   cancel(request: PendingRequest): void {
     const { id, instance } = request;
-    if (instance !== undefined) return this.tell(instance, { control: 'cancel', id });
-    if (this.forsaken.size >= MAX_FORSAKEN) this.forsaken.clear();
-    this.forsaken.add(id);
-    if (this.unmarked.push(id) === 1) setImmediate(this.mark);
+    if (instance !== undefined) this.tell(instance, { control: 'cancel', id });
+    else this.forsake(id);
   }
 
   grant(request: PendingRequest, upTo: number): void {
@@ -60,6 +58,13 @@ export class RemoteControl {
     for (const timer of this.timers.values()) this.clock.clearTimeout(timer);
     this.timers.clear();
     this.mark();
+  }
+
+  /** Whoever comes to it shall not begin it, and is told where it has. */
+  private forsake(id: string): void {
+    if (this.forsaken.size >= MAX_FORSAKEN) this.forsaken.clear();
+    this.forsaken.add(id);
+    if (this.unmarked.push(id) === 1) setImmediate(this.mark);
   }
 
   private tell(instance: string, message: ControlMessage): void {
@@ -88,7 +93,12 @@ export class RemoteControl {
     const instances = [...new Set(waiting.map(({ instance }) => instance!))];
     const alive = await this.feedback.alive(instances, this.options.leaseMs).catch(() => undefined);
     if (!alive) return;
-    for (const request of waiting) if (request.instance !== undefined && !alive.has(request.instance)) request.consumerLost();
+    for (const request of waiting) {
+      if (request.instance === undefined || alive.has(request.instance)) continue;
+      request.consumerLost();
+      // Its message is delivered again, and nobody would wait for the answers.
+      if (request.isOver) this.forsake(request.id);
+    }
   };
 
   private every(ms: number, work: () => void): void {

@@ -77,13 +77,16 @@ describeWith(['kafka', 'own-redis'], 'R3 a consumer that dies in the middle of s
   }
 
   it(`${LANES} streams, SIGKILL: those that were read err at once, the others are completed by another attempt`, async () => {
+    let next!: Promise<AppProcess>;
     const { begun, silent, harmedAt } = await readDuring(async (app) => {
       await app.kill('SIGKILL');
-      void scene.app('service', options);
+      next = scene.app('service', options);
     });
     await eventually('all have ended', () => [...begun, ...silent].every(({ end }) => end), { timeoutMs: 40_000 });
     const told = Math.round(Math.max(...begun.map(({ endedAt }) => endedAt)) - harmedAt);
-    report('R3', { ...counts([...begun, ...silent]), lastToldAfterMs: told });
+    const begunForNobody = (await next).messages.filter(({ type, id }) => type === 'begun' && Number(id) < LANES / 2).length;
+    report('R3', { ...counts([...begun, ...silent]), begunForNobody, lastToldAfterMs: told });
+    expect(begunForNobody).toBe(0);
     expect(tally(begun.map(({ end }) => end!))).toBe(`CONSUMER_LOST ${LANES / 2}`);
     expect(tally(silent.map(({ end }) => end!))).toBe(`complete ${LANES / 2}`);
     expect(counts([...begun, ...silent])).toMatchObject({ silentEnds: 0, mixedAttempts: 0, outOfOrder: 0 });
