@@ -59,9 +59,12 @@ export class FrameOrder {
     const rank = run - this.run || attempt - this.attempt;
     if (rank < 0) return 'drop';
     if (rank > 0 || (this.lost && instance !== this.from)) {
+      // Also where the lane is over now: it is the new run that has to be stopped.
+      this.from = instance;
+      this.lost = false;
       if (this.emitted && !this.followsRestarts)
         return new StreambackLaneError('RESTARTED', 'The handler began anew after answers had been read');
-      this.follow(frame, run, attempt, instance);
+      this.follow(frame, run, attempt);
     } else if (instance !== this.from) return 'drop';
     this.lost = false;
     if (seq < this.nextSeq) return 'drop';
@@ -72,11 +75,10 @@ export class FrameOrder {
     return this.deliver(frame);
   }
 
-  private follow({ sourceGroup }: Frame, run: number, attempt: number, instance: string): void {
+  private follow({ sourceGroup }: Frame, run: number, attempt: number): void {
     this.run = run;
     this.attempt = attempt;
     this.shownAttempt = Math.max(attempt, this.shownAttempt + 1);
-    this.from = instance;
     this.group = sourceGroup;
     this.nextSeq = 0;
     this.followed += 1;

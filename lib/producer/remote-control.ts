@@ -44,12 +44,7 @@ export class RemoteControl {
   /** Nobody waits for it any more: its handler is stopped, or not started. */
   cancel(request: PendingRequest): void {
     const { id, instance } = request;
-    if (instance !== undefined && this.tell(instance, { control: 'cancel', id })) return;
-    if (this.forsaken.size >= MAX_FORSAKEN) this.forsaken.clear();
-    this.forsaken.add(id);
-    if (instance !== undefined) return;
-    if (this.unmarked.length >= MAX_FORSAKEN) this.unmarked = [];
-    if (this.unmarked.push(id) === 1 && !this.marking) setImmediate(() => void this.mark());
+    if (instance === undefined || !this.tell(instance, { control: 'cancel', id })) this.forsake(id);
   }
 
   grant({ id, instance }: PendingRequest, upTo: number): void {
@@ -66,6 +61,14 @@ export class RemoteControl {
     for (const timer of this.timers.values()) this.clock.clearTimeout(timer);
     this.timers.clear();
     void this.mark();
+  }
+
+  /** Whoever comes to it shall not begin it, and is told where it has. */
+  private forsake(id: string): void {
+    if (this.forsaken.size >= MAX_FORSAKEN) this.forsaken.clear();
+    this.forsaken.add(id);
+    if (this.unmarked.length >= MAX_FORSAKEN) this.unmarked = [];
+    if (this.unmarked.push(id) === 1 && !this.marking) setImmediate(() => void this.mark());
   }
 
   /** @returns false where too much waits already */
@@ -100,7 +103,12 @@ export class RemoteControl {
     const instances = [...new Set(waiting.map(({ instance }) => instance!))];
     const alive = await this.feedback.alive(instances, this.options.leaseMs).catch(() => undefined);
     if (!alive) return;
-    for (const request of waiting) if (request.instance !== undefined && !alive.has(request.instance)) request.consumerLost();
+    for (const request of waiting) {
+      if (request.instance === undefined || alive.has(request.instance)) continue;
+      request.consumerLost();
+      // Its message is delivered again, and nobody would wait for the answers.
+      if (request.isOver) this.forsake(request.id);
+    }
   };
 
   private every(ms: number, work: () => void): void {

@@ -265,6 +265,31 @@ describe('Producer', () => {
       expect(controls()).toEqual([[CONSUMER, { control: 'cancel', id: request.id }]]);
     });
 
+    it('F6: where the next run of a lane that was read is not followed, its consumer is told to stop it', async () => {
+      const { request, error } = send();
+      await ticks();
+      arrive(encoder(request.id).response('1'));
+      const next = { id: request.id, sourceGroup: 'reports', run: 1, attempt: 1, instance: 'streamback_inbox_next' };
+      arrive(new FrameEncoder(next).response('1'));
+      expect(error()).toMatchObject({ code: 'RESTARTED' });
+      await ticks();
+      expect(controls()).toEqual([[next.instance, { control: 'cancel', id: request.id }]]);
+    });
+
+    it('F6: where its consumer is lost, a lane that was read has its request marked, so that no other begins it', async () => {
+      const { request, error } = send();
+      await ticks();
+      arrive(encoder(request.id).response('1'));
+      clock.advance(2_500);
+      await ticks();
+      expect(error()).toMatchObject({ code: 'CONSUMER_LOST' });
+      expect([...(await feedback.cancelled([request.id]))]).toEqual([request.id]);
+      // Both whom it was lost with, should it live, and whoever has begun all the same.
+      arrive(new FrameEncoder({ id: request.id, sourceGroup: 'g', run: 1, attempt: 1, instance: 'streamback_inbox_next' }).accepted());
+      await ticks();
+      expect(controls().map(([key]) => key)).toEqual([CONSUMER, 'streamback_inbox_next']);
+    });
+
     it('a timeout sends a cancel as well', async () => {
       const { request, error } = send({ idleTimeoutMs: 100 });
       await ticks();
