@@ -506,6 +506,7 @@ describe('Producer', () => {
   });
 
   it('F5: a grant that is on its way is not said again, however long the server is away; nor is a tick of cancels sent beside another', async () => {
+    feedback.alive = async (inboxes) => new Set(inboxes);
     const sent = send({ credit: 2 });
     const others = Array.from({ length: 5 }, () => send());
     await ticks();
