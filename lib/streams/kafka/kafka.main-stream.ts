@@ -39,6 +39,8 @@ export class KafkaMainStream implements MainStream {
   private readonly kafka: Kafka;
   private readonly topics: KafkaTopics;
   private readonly producer: KafkaProducer;
+  /** For topics that belong to the sender, as those of dead letters: one that cannot be written must not hold up what others wait for. */
+  private readonly aside: KafkaProducer;
   private readonly status = new KafkaStatus();
   private readonly subscriptions = new Set<KafkaSubscription>();
   private readonly scans = new Set<KafkaScan>();
@@ -52,17 +54,14 @@ export class KafkaMainStream implements MainStream {
     this.address = brokersOf(url).join(',');
     this.kafka = createKafka(this.client);
     this.topics = new KafkaTopics(this.kafka, options);
+    const producing = { kafka: this.kafka, topics: this.topics, options, publishTimeoutMs, address: this.address, logger };
     this.producer = new KafkaProducer({
-      kafka: this.kafka,
-      topics: this.topics,
-      options,
-      publishTimeoutMs,
-      address: this.address,
-      logger,
+      ...producing,
       onStatus: (status) => {
         if (!this.closed) this.status.set('producer', status);
       },
     });
+    this.aside = new KafkaProducer({ ...producing, onStatus: () => undefined });
   }
 
   connect(): Promise<void> {
@@ -70,7 +69,7 @@ export class KafkaMainStream implements MainStream {
   }
 
   publish(message: OutgoingMessage): Promise<void> {
-    return this.producer.publish(message);
+    return (message.createTopic ? this.aside : this.producer).publish(message);
   }
 
   async subscribe(subscribe: MainStreamSubscribeOptions): Promise<MainStreamSubscription> {
@@ -131,7 +130,7 @@ export class KafkaMainStream implements MainStream {
   private async end(): Promise<void> {
     // Also those that still wait for their group: their owner has nothing yet that it could close.
     await Promise.all([...this.subscriptions, ...this.scans].map((each) => each.close()));
-    await this.producer.close();
+    await Promise.all([this.producer.close(), this.aside.close()]);
     await this.topics.close();
     this.status.set('producer', undefined);
   }
