@@ -14,7 +14,7 @@ const MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
 const REPEAT_LOG_AFTER_MS = 60_000;
 /** Connections that come and go and rebalances are reported by us, once; kafkajs says them at each try. */
 const ROUTINE =
-  /rebalanc|re-joining|connect|ECONN|socket|seed broker|Crash|Restarting|Response (Heartbeat|JoinGroup|SyncGroup|Metadata|OffsetCommit|Produce|GroupCoordinator)|Failed to send messages|retries exceeded|No broker available|Failed to find group coordinator/i;
+  /rebalanc|re-joining|connect|ECONN|socket|seed broker|Crash|Restarting|Response (Heartbeat|JoinGroup|SyncGroup|Metadata|Offset\w+|ListOffsets|Fetch|Produce|GroupCoordinator)|Failed to send messages|retries exceeded|No broker available|Failed to find group coordinator/i;
 
 export interface KafkaClientSettings {
   readonly url: StreamUrl;

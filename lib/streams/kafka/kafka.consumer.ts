@@ -8,6 +8,7 @@ import { describeFailure, isPassing, toConnectionError } from './kafka.errors';
 import type { GroupMembership } from './kafka.membership';
 import { given, type StreambackKafkaOptions } from './kafka.options';
 import type { KafkaTopics } from './kafka.topics';
+import { TopicWatch } from './kafka.topic-watch';
 import { KafkaWatchdog } from './kafka.watchdog';
 
 const LOUD_AT_ATTEMPT = 4;
@@ -18,6 +19,8 @@ const RETRY = { retries: 8, initialRetryTime: 100, maxRetryTime: 1_000 };
 const CONCURRENT_BATCHES = 32;
 /** Each step of closing waits no longer for a broker that does not answer, in ms. */
 const DISCONNECT_TIMEOUT_MS = 2_000;
+/** Why a session ended: nothing is wrong, a topic that could not be read can be. */
+const TOPIC_BACK = Symbol('a topic is back');
 const DEFAULT_SESSION_TIMEOUT_MS = 30_000;
 export const DEFAULT_REBALANCE_TIMEOUT_MS = 60_000;
 
@@ -30,6 +33,7 @@ export interface KafkaConsumerOptions {
   readonly options: StreambackKafkaOptions;
   readonly address: string;
   readonly logger: StreambackLogger;
+  readonly onTopicGone: (topic: string) => void;
   /** Must not throw. Returns whether the batch was taken. */
   readonly onBatch: (payload: EachBatchPayload) => boolean;
   readonly onJoin: (assignment: Readonly<Record<string, readonly number[]>>, protocol: string) => void;
@@ -69,7 +73,12 @@ export class KafkaConsumer {
   private said = false;
   private joinedOnce = false;
 
-  constructor(private readonly settings: KafkaConsumerOptions) {}
+  private readonly watch: TopicWatch;
+
+  constructor(private readonly settings: KafkaConsumerOptions) {
+    const { topics, admin, logger, onTopicGone } = settings;
+    this.watch = new TopicWatch({ topics, admin, logger, onGone: onTopicGone });
+  }
 
   /**
    * Resolves when the group is joined, however long brokers are away.
@@ -108,6 +117,7 @@ export class KafkaConsumer {
     while (!this.closed) {
       const error = await this.session(started).catch((reason: unknown) => reason);
       if (this.closed) break;
+      if (error === TOPIC_BACK) continue;
       const { logger, address, group, onStatus } = this.settings;
       const failure = toConnectionError(error, `Consuming from Kafka at ${address} as group '${group}'`);
       // A broker that has not heard of a topic yet that another one has: `ensure` has seen it, and says so itself where it is missing.
@@ -132,8 +142,8 @@ export class KafkaConsumer {
 
   /** Runs one kafkajs consumer until it crashes, or stands still; resolves or rejects with why. */
   private async session(started: () => void): Promise<unknown> {
-    const { kafka, group, topics, admin, membership, options } = this.settings;
-    await admin.ensure(topics);
+    const { kafka, group, membership, options } = this.settings;
+    const topics = await this.topics();
     if (this.closed) return undefined;
     const config = consumerConfig(group, membership, options);
     const consumer = kafka.consumer(config);
@@ -148,17 +158,27 @@ export class KafkaConsumer {
       this.onJoin(payload.memberAssignment, payload.groupProtocol);
       started();
     });
+    const back = this.watch.back().then(() => TOPIC_BACK);
     try {
-      return await Promise.race([this.consume(consumer).then(() => crashed), crashed, watchdog.silence]);
+      return await Promise.race([this.consume(consumer, topics).then(() => crashed), crashed, watchdog.silence, back]);
     } finally {
       watchdog.stop();
+      this.watch.stop();
       // What stands still may not be able to end either. After a crash this is over at once.
       if (!this.closed) await within(consumer.disconnect(), DISCONNECT_TIMEOUT_MS);
     }
   }
 
-  private async consume(consumer: Consumer): Promise<void> {
-    const { topics, options, onBatch } = this.settings;
+  /** At the start all must be there: what is missing then is a mistake. */
+  private async topics(): Promise<readonly string[]> {
+    const { topics, admin } = this.settings;
+    if (this.joinedOnce) return this.watch.readable();
+    await admin.ensure(topics);
+    return topics;
+  }
+
+  private async consume(consumer: Consumer, topics: readonly string[]): Promise<void> {
+    const { options, onBatch } = this.settings;
     await consumer.connect();
     await consumer.subscribe({ topics: [...topics], fromBeginning: options.fromBeginning !== false });
     await consumer.run({

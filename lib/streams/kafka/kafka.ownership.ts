@@ -106,6 +106,14 @@ export class KafkaOwnership {
     void this.start(membership.generation);
   }
 
+  /** A topic was deleted: one of the same name begins anew. */
+  forget(topic: string): void {
+    const partitions = [...this.held.values()].filter((partition) => partition.topic === topic);
+    for (const partition of partitions) this.lose(partition);
+    if (partitions.length > 0)
+      this.options.onRebalance({ assigned: [], revoked: partitions.map(({ partition }) => ({ topic, partition })) });
+  }
+
   /** A fetch. Returns whether it was taken. */
   onBatch({ batch }: EachBatchPayload): boolean {
     const partition = this.held.get(placeKey(batch.topic, batch.partition));

@@ -93,6 +93,7 @@ export class KafkaSubscription implements MainStreamSubscription {
       options,
       address,
       logger,
+      onTopicGone: (topic) => this.ownership.forget(topic),
       onBatch: (payload) => this.ownership.onBatch(payload),
       onJoin: (assignment, protocol) => this.ownership.onJoin(assignment, protocol),
       onStatus: (status) => {

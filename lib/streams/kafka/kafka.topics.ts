@@ -21,25 +21,38 @@ export class KafkaTopics {
     private readonly options: StreambackKafkaOptions,
   ) {}
 
-  /** The number of partitions, or `undefined` where there is no such topic. @throws StreambackConnectionError */
+  /** The number of partitions, or `undefined` where there is no such topic, or none yet that could be used. @throws StreambackConnectionError */
   async partitionsOf(topic: string): Promise<number | undefined> {
+    const found = await this.lookUp(topic);
+    return typeof found === 'number' ? found : undefined;
+  }
+
+  /** Whether there is no such topic. @throws StreambackConnectionError */
+  async isMissing(topic: string): Promise<boolean> {
+    return (await this.lookUp(topic)) === 'missing';
+  }
+
+  private lookUp(topic: string): Promise<number | 'missing' | 'without leader'> {
     return this.run(`Looking up topic '${topic}'`, async (admin) => {
       try {
         const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-        return topics[0]?.partitions.length || undefined;
+        return topics[0]?.partitions.length || 'missing';
       } catch (error) {
         const { type } = rootCause(error);
         // A topic that was created a moment ago has no leaders yet; one whose name no broker takes cannot exist.
-        if (type === 'LEADER_NOT_AVAILABLE' || type === 'INVALID_TOPIC_EXCEPTION' || classifyFailure(error) === 'unknown-topic')
-          return undefined;
+        if (type === 'LEADER_NOT_AVAILABLE') return 'without leader';
+        if (type === 'INVALID_TOPIC_EXCEPTION' || classifyFailure(error) === 'unknown-topic') return 'missing';
         throw error;
       }
     });
   }
 
-  /** Waits up to {@link UNKNOWN_TOPIC_WAIT_MS} for a topic. @throws StreambackConnectionError UNKNOWN_TOPIC and others */
-  async waitFor(topic: string, remedy?: string): Promise<number> {
-    const until = Date.now() + UNKNOWN_TOPIC_WAIT_MS;
+  /** Waits for a topic. @throws StreambackConnectionError UNKNOWN_TOPIC and others */
+  async waitFor(
+    topic: string,
+    { remedy, waitMs = UNKNOWN_TOPIC_WAIT_MS }: { remedy?: string | undefined; waitMs?: number } = {},
+  ): Promise<number> {
+    const until = Date.now() + waitMs;
     for (;;) {
       const partitions = await this.partitionsOf(topic);
       if (partitions !== undefined) return partitions;
@@ -51,14 +64,14 @@ export class KafkaTopics {
   }
 
   /** Creates what is missing of `topics`, where topics may be created, and waits until all are there. @throws StreambackConnectionError */
-  async ensure(topics: readonly string[]): Promise<void> {
+  async ensure(topics: readonly string[], waitMs = UNKNOWN_TOPIC_WAIT_MS): Promise<void> {
     const found = await Promise.all(topics.map((topic) => this.partitionsOf(topic)));
     const missing = topics.filter((_topic, index) => found[index] === undefined);
     if (missing.length === 0) return;
     const create = this.options.createTopics !== false;
     if (create) await this.create(missing);
     const remedy = create ? undefined : 'Create the topic, or let kafka.createTopics do it.';
-    await Promise.all(missing.map((topic) => this.waitFor(topic, remedy)));
+    await Promise.all(missing.map((topic) => this.waitFor(topic, { remedy, waitMs })));
   }
 
   private async create(topics: readonly string[]): Promise<void> {
