@@ -7,6 +7,8 @@ export interface ConsumerFacts {
   readonly failure: unknown;
   /** It was assigned at least once; from then on the stream keeps its membership. */
   readonly joined: boolean;
+  /** It takes nothing more. */
+  readonly closing: boolean;
   readonly assignedPartitions: number;
   /** Deliveries waiting and running. */
   readonly inFlight: number;

@@ -98,6 +98,7 @@ export class Consumer {
       group: this.options.group,
       failure: this.opening.failure,
       joined: this.subscription !== undefined,
+      closing: this.closing !== undefined,
       assignedPartitions: this.assigned.size,
       inFlight: this.taken - this.ended,
       progress: this.taken + this.ended,
@@ -120,7 +121,7 @@ export class Consumer {
   }
 
   private async open(): Promise<void> {
-    await allOf(this.main.connect(), this.feedback?.inbox.open());
+    await allOf(this.main.connect(), Promise.resolve(this.feedback?.inbox.open()));
     if (this.closing) return;
     this.assigned.clear();
     this.startedAt = this.clock.now();

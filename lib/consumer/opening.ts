@@ -14,7 +14,7 @@ const PASSING: ReadonlySet<string> = new Set(['UNREACHABLE', 'FEEDBACK_UNWRITABL
 const isPassing = (error: unknown): boolean => error instanceof StreambackConnectionError && PASSING.has(error.code);
 
 /** Waits for all; rejects with what trying again will not mend, if any does. */
-export async function allOf(...steps: (Promise<unknown> | undefined)[]): Promise<void> {
+export async function allOf(...steps: Promise<unknown>[]): Promise<void> {
   const outcomes = await Promise.allSettled(steps);
   const errors = outcomes.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
   if (errors.length > 0) throw errors.find((error) => !isPassing(error)) ?? errors[0];

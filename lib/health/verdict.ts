@@ -91,7 +91,8 @@ function troubleOf(stream: StreamFacts | undefined): string | undefined {
 
 function troubleOfConsumer({ consumer }: ConnectionFacts): string | undefined {
   if (!consumer) return undefined;
-  const { group, failure, joined, heartbeat } = consumer;
+  const { group, failure, joined, closing, heartbeat } = consumer;
+  if (closing) return `Group '${group}' is not listened to any more: the server is closing.`;
   if (!joined) {
     if (failure !== undefined) return `Not listening yet as group '${group}': ${described(failure)}`;
     return `Not listening yet: group '${group}' is being joined. Wait for it.`;

@@ -44,6 +44,23 @@ export function groupContract(test: (title: string, body: (bench: Bench) => Prom
     assert.equal(await lagOf(), 0);
   });
 
+  test('for health, where it can: it answers, confirms its members, and counts what is not settled', async (bench) => {
+    await bench.stream.ping?.();
+    const topic = bench.topic();
+    const reader = await bench.subscribe({ topics: [topic] });
+    const { subscription } = reader;
+    const lagIs = (expected: number) => eventually(async () => [undefined, expected].includes(await subscription?.lag?.()));
+    await lagIs(0);
+    await bench.publish(topic, ids(10), () => 'k');
+    const deliveries = await reader.take(10);
+    for (const delivery of deliveries.slice(0, 4)) delivery.settle();
+    await lagIs(6);
+    for (const delivery of deliveries.slice(4)) delivery.settle();
+    await lagIs(0);
+    const heartbeat = subscription?.heartbeat?.();
+    assert.ok(!heartbeat || (heartbeat.ageMs >= 0 && heartbeat.ageMs < heartbeat.timeoutMs), 'the member is confirmed');
+  });
+
   test('what is used after close errs CLOSED, and closing twice is harmless', async (bench) => {
     const topic = bench.topic();
     const reader = await bench.subscribe({ topics: [topic] });

@@ -161,7 +161,7 @@ describeWith(['own-kafka', 'own-redis'], 'health over real servers', () => {
     { timeout: 90_000 },
     async () => {
       const group = freshName('evicted');
-      const service = await startApp('test/fault/apps/waiting-service.app.ts', { args: [streams(), group, '1000'] });
+      const service = await startApp('test/fault/apps/waiting-service.app.ts', { args: [streams(), group] });
       apps.push(service);
       await service.next('started');
       const health = async (): Promise<StreambackConnectionHealth> => {

@@ -6,7 +6,7 @@ import { firstValueFrom, type Observable } from 'rxjs';
 import { StreambackClient, StreambackHealth, StreambackModule, StreambackRecordBuilder, StreambackServer } from '../../../lib';
 
 /** A service that starts, with servers or without, and does what the test asks: tells its health, calls itself, closes. */
-const [streams = '', group = '', sessionTimeoutMs = '6000'] = process.argv.slice(2);
+const [streams = '', group = ''] = process.argv.slice(2);
 
 @Controller()
 class EchoController {
@@ -29,19 +29,18 @@ class EchoController {
       streams,
       publishTimeoutMs: 5_000,
       drainTimeoutMs: 1_000,
-      kafka: { partitions: 1, consumer: { sessionTimeout: Number(sessionTimeoutMs) } },
+      kafka: { partitions: 1, consumer: { sessionTimeout: 6_000 } },
     }),
   ],
   controllers: [EchoController],
 })
 class AppModule {}
 
+const codeOf = (error: { code?: string; message?: string }) => ({ code: error.code ?? error.message });
+
 async function outcomeOf(answer: Observable<unknown>): Promise<object> {
   const startedAt = performance.now();
-  const outcome = await firstValueFrom(answer).then(
-    (value) => ({ value }),
-    (error: { code?: string }) => ({ code: error.code ?? String(error) }),
-  );
+  const outcome = await firstValueFrom(answer, { defaultValue: undefined }).then((value) => ({ value }), codeOf);
   return { ...outcome, ms: Math.round(performance.now() - startedAt) };
 }
 
@@ -52,10 +51,10 @@ async function main(): Promise<void> {
     const tell = (message: object): void => void process.send!({ type, ...message });
     if (type === 'health') void Promise.all([health.ready(), health.live()]).then(([ready, live]) => tell({ ready, live }));
     if (type === 'connect')
-      void client.connect().then(
-        () => tell({}),
-        (error: { code?: string }) => tell({ code: error.code }),
-      );
+      void client
+        .connect()
+        .then(() => ({}), codeOf)
+        .then(tell);
     if (type === 'emit') void outcomeOf(client.emit('noted', id)).then(tell);
     if (type === 'send') void outcomeOf(client.send('echo', new StreambackRecordBuilder(id).setTimeoutMs(timeoutMs!).build())).then(tell);
     // Nothing of the app may hold the process from then on.
@@ -63,11 +62,8 @@ async function main(): Promise<void> {
   });
   const startedAt = performance.now();
   app.connectMicroservice({ strategy: app.get(StreambackServer) });
-  const failure = await app.startAllMicroservices().then(
-    () => undefined,
-    (error: { code?: string }) => error.code ?? String(error),
-  );
-  process.send!({ type: 'started', failure, ms: Math.round(performance.now() - startedAt) });
+  const failed = await app.startAllMicroservices().then(() => undefined, codeOf);
+  process.send!({ type: 'started', failure: failed?.code, ms: Math.round(performance.now() - startedAt) });
 }
 
 void main();

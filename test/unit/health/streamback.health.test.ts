@@ -10,6 +10,7 @@ const facts: ConsumerFacts = {
   group: 'reports',
   failure: undefined,
   joined: true,
+  closing: false,
   assignedPartitions: 1,
   inFlight: 0,
   progress: 0,

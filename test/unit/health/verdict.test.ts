@@ -10,6 +10,7 @@ const listening: ConsumerFacts = {
   group: 'reports',
   failure: undefined,
   joined: true,
+  closing: false,
   assignedPartitions: 3,
   inFlight: 0,
   progress: 10,
@@ -73,6 +74,7 @@ describe('ready and live', () => {
     ['a connection that is not back', { ...well, main: { ...answers('kafka'), status: 'reconnecting' } }, /tried again/, { main: 'down' }],
     ['a group that is being joined', withConsumer({ joined: false }), /'reports' is being joined\. Wait/, {}],
     ['a group that cannot be joined', withConsumer({ joined: false, failure: unreachable }), /Not listening yet .*UNREACHABLE/, {}],
+    ['a server that closes', withConsumer({ closing: true }), /closing/, {}],
     ['a lost membership', withConsumer({ heartbeat: { ageMs: 15_001, timeoutMs: 30_000 } }), /group 'reports' for 15001 ms/, {}],
   ])('%s is not ready, and no reason to restart', (_what, facts, reason, streams) => {
     const health = ready(facts);

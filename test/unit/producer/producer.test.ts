@@ -162,6 +162,16 @@ describe('Producer', () => {
       expect(main.connects).toBe(2);
     });
 
+    it('sends events where the inbox cannot be made: they need no answers', async () => {
+      feedback.connectFailures.push(...Array.from({ length: 3 }, () => new StreambackConnectionError('UNREACHABLE', 'no redis')));
+      await expect(producer.connect()).rejects.toMatchObject({ message: 'no redis' });
+      await producer.emit('a', 1);
+      expect(main.published).toHaveLength(1);
+      const { error: seen } = send();
+      await ticks();
+      expect(seen()).toMatchObject({ message: 'no redis' });
+    });
+
     it('fails where the inbox cannot be made', async () => {
       feedback.connectFailures.push(new StreambackConnectionError('UNREACHABLE', 'no redis'));
       await expect(producer.connect()).rejects.toMatchObject({ message: 'no redis' });
