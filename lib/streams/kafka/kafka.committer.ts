@@ -8,7 +8,7 @@ import type { KafkaPartition } from './kafka.partition';
 const SOON_MS = 10;
 /** Between the tries of a commit that somebody waits for, in ms. */
 const RETRY_MS = 100;
-/** A rebalance is on: the commit is made again in the generation after it. What was deleted or is refused is reported by who reads. */
+/** A rebalance is on: the commit is made again in the generation after it. What was deleted, refused or away is reported by who reads. */
 const EXPECTED = new Set([
   'REBALANCE_IN_PROGRESS',
   'ILLEGAL_GENERATION',
@@ -17,6 +17,10 @@ const EXPECTED = new Set([
   'UNKNOWN_TOPIC_OR_PARTITION',
   'TOPIC_AUTHORIZATION_FAILED',
   'GROUP_AUTHORIZATION_FAILED',
+  'KafkaJSBrokerNotFound',
+  'KafkaJSGroupCoordinatorNotFound',
+  'KafkaJSConnectionError',
+  'KafkaJSConnectionClosedError',
 ]);
 
 export interface CommitterOptions {
@@ -92,7 +96,8 @@ export class KafkaCommitter {
       await this.options.commit(points.map(({ partition: { topic, partition }, point: { offset } }) => ({ topic, partition, offset })));
     } catch (error) {
       const line = `A commit failed and is tried again: ${describeFailure(error)}`;
-      if (this.said || EXPECTED.has(rootCause(error).type ?? '')) this.options.logger.debug(line);
+      const { type, name } = rootCause(error);
+      if (this.said || EXPECTED.has(type ?? name ?? '')) this.options.logger.debug(line);
       else {
         this.said = true;
         this.options.logger.warn(line);
