@@ -12,9 +12,9 @@ const DEFAULT_CLIENT_ID = 'nestjs-streamback';
 const MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
 /** A line of kafkajs that was seen is said again, aloud, after so long. */
 const REPEAT_LOG_AFTER_MS = 60_000;
-/** Connections that come and go and rebalances are reported by us, once; kafkajs says them at each try. */
+/** Connections that come and go, rebalances and refusals are reported by us, once; kafkajs says them at each try. */
 const ROUTINE =
-  /rebalanc|re-joining|connect|ECONN|socket|seed broker|Crash|Restarting|Response (Heartbeat|JoinGroup|SyncGroup|Metadata|Offset\w+|ListOffsets|Fetch|Produce|GroupCoordinator)|Failed to send messages|retries exceeded|No broker available|Failed to find group coordinator/i;
+  /rebalanc|authoriz|without match|re-joining|connect|ECONN|socket|seed broker|Crash|Restarting|Response (Heartbeat|JoinGroup|SyncGroup|Metadata|Offset\w+|ListOffsets|Fetch|Produce|GroupCoordinator)|Failed to send messages|retries exceeded|No broker available|Failed to find group coordinator/i;
 
 export interface KafkaClientSettings {
   readonly url: StreamUrl;

@@ -8,13 +8,19 @@ import type { KafkaPartition } from './kafka.partition';
 const SOON_MS = 10;
 /** Between the tries of a commit that somebody waits for, in ms. */
 const RETRY_MS = 100;
-/** A rebalance is on: the commit is made again in the generation after it. A topic that was deleted is reported by who reads it. */
+/** A rebalance is on: the commit is made again in the generation after it. What was deleted, refused or away is reported by who reads. */
 const EXPECTED = new Set([
   'REBALANCE_IN_PROGRESS',
   'ILLEGAL_GENERATION',
   'UNKNOWN_MEMBER_ID',
   'NOT_COORDINATOR_FOR_GROUP',
   'UNKNOWN_TOPIC_OR_PARTITION',
+  'TOPIC_AUTHORIZATION_FAILED',
+  'GROUP_AUTHORIZATION_FAILED',
+  'KafkaJSBrokerNotFound',
+  'KafkaJSGroupCoordinatorNotFound',
+  'KafkaJSConnectionError',
+  'KafkaJSConnectionClosedError',
 ]);
 
 export interface CommitterOptions {
@@ -31,6 +37,8 @@ export class KafkaCommitter {
   private interval: NodeJS.Timeout | undefined;
   private soonTimer: NodeJS.Timeout | undefined;
   private running: Promise<boolean> | undefined;
+  /** A failure has been logged: loud once, quiet after. */
+  private said = false;
 
   constructor(private readonly options: CommitterOptions) {}
 
@@ -88,10 +96,15 @@ export class KafkaCommitter {
       await this.options.commit(points.map(({ partition: { topic, partition }, point: { offset } }) => ({ topic, partition, offset })));
     } catch (error) {
       const line = `A commit failed and is tried again: ${describeFailure(error)}`;
-      if (EXPECTED.has(rootCause(error).type ?? '')) this.options.logger.debug(line);
-      else this.options.logger.warn(line);
+      const { type, name } = rootCause(error);
+      if (this.said || EXPECTED.has(type ?? name ?? '')) this.options.logger.debug(line);
+      else {
+        this.said = true;
+        this.options.logger.warn(line);
+      }
       return false;
     }
+    this.said = false;
     for (const { partition, point } of points) partition.onCommitted(point);
     this.options.onCommitted();
     return true;

@@ -15,6 +15,8 @@ interface KafkaErrorLike {
 }
 
 const AUTHENTICATION_TYPES = new Set(['SASL_AUTHENTICATION_FAILED', 'UNSUPPORTED_SASL_MECHANISM', 'ILLEGAL_SASL_STATE']);
+/** kafkajs says that a login failed also where its connection broke. */
+const CUT_SHORT = /closed connection|connection closed|not connected|connection (error|timeout)|timed out|unreachable|is closed$/i;
 const TOO_LARGE_TYPES = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE']);
 const REFUSED_TYPES = new Set([
   'INVALID_RECORD',
@@ -46,8 +48,8 @@ export function rootCause(error: unknown): KafkaErrorLike {
 
 /** Sorts a failure by what may be done about it. What is not known counts as transient: trying again is bounded by its caller. */
 export function classifyFailure(error: unknown): KafkaFailure {
-  const { name = '', type = '' } = rootCause(error);
-  if (name === 'KafkaJSSASLAuthenticationError' || AUTHENTICATION_TYPES.has(type)) return 'authentication';
+  const { name = '', type = '', message = '' } = rootCause(error);
+  if ((name === 'KafkaJSSASLAuthenticationError' && !CUT_SHORT.test(message)) || AUTHENTICATION_TYPES.has(type)) return 'authentication';
   if (type.endsWith('AUTHORIZATION_FAILED')) return 'authorization';
   // kafkajs has no metadata of a topic or a partition that it is given messages for.
   if (type === 'UNKNOWN_TOPIC_OR_PARTITION' || name === 'KafkaJSMetadataNotLoaded') return 'unknown-topic';

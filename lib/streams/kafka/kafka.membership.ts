@@ -2,8 +2,9 @@ import type { PartitionAssigner } from 'kafkajs';
 import { StreambackConnectionError } from '../../common/errors';
 import { limited, within } from '../../common/waiting';
 import { COOPERATIVE_PROTOCOL, createAssigner, EAGER_PROTOCOL } from './kafka.assigner';
-import { rootCause } from './kafka.errors';
+import { classifyFailure, rootCause } from './kafka.errors';
 import type { PartitionsByTopic } from './kafka.member-metadata';
+import { fetchApart, type Fetch } from './kafka.refusals';
 
 /** A topic that is not there, or not for us, has no partitions to assign. */
 const ABSENT = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'TOPIC_AUTHORIZATION_FAILED']);
@@ -24,6 +25,8 @@ export interface MembershipHooks {
   readonly claims: () => { owned: PartitionsByTopic; busy: PartitionsByTopic };
   /** Awaited before each fetch: lets a paused consumer wait for room rather than for the clock. */
   readonly beforeFetch: () => Promise<void>;
+  /** A topic may not be read (`error`), or was read. */
+  readonly onRead: (topic: string, error?: unknown) => void;
 }
 
 interface JoinRequest {
@@ -37,6 +40,8 @@ interface GroupBroker {
   joinGroup(request: JoinRequest): Promise<{ generationId: number; memberId: string }>;
   leaveGroup(request: unknown): Promise<unknown>;
   heartbeat(request: unknown): Promise<unknown>;
+  fetch: Fetch;
+  findGroupCoordinator(query: { groupId: string; coordinatorType: number }): Promise<unknown>;
   metadata(topics: string[]): Promise<{ topicMetadata: { topic: string; partitionMetadata: { partitionId: number }[] }[] }>;
   offsetCommit(request: unknown): Promise<unknown>;
   offsetFetch(request: unknown): Promise<{ responses: { topic: string; partitions: { partition: number; offset: string }[] }[] }>;
@@ -159,7 +164,13 @@ export class GroupMembership {
     this.cluster = cluster;
     this.coordinator = undefined;
     this.rejoinWanted = false;
-    const find = cluster.findGroupCoordinator.bind(cluster);
+    const findBroker = cluster.findBroker.bind(cluster);
+    cluster.findBroker = async (node) => this.wrap(await findBroker(node));
+    const findCoordinator = cluster.findGroupCoordinator.bind(cluster);
+    const find = (query: { groupId: string }): Promise<GroupBroker> =>
+      findCoordinator(query).catch(async (error: unknown) => {
+        throw (await this.coordinatorRefusal(cluster)) ?? error;
+      });
     this.findCoordinator = () => find({ groupId: this.group });
     cluster.findGroupCoordinator = async (query) => {
       await this.hooks.beforeJoin();
@@ -176,6 +187,17 @@ export class GroupMembership {
       await this.hooks.beforeFetch();
       return refresh();
     };
+  }
+
+  /** kafkajs says that no coordinator was found, whatever the brokers said. */
+  private async coordinatorRefusal(cluster: GroupCluster): Promise<unknown> {
+    const nodeId = cluster.getNodeIds()[0];
+    if (nodeId === undefined) return undefined;
+    const asked = cluster.findBroker({ nodeId }).then((broker) => broker.findGroupCoordinator({ groupId: this.group, coordinatorType: 0 }));
+    return asked.then(
+      () => undefined,
+      (error: unknown) => (classifyFailure(error) === 'authorization' ? error : undefined),
+    );
   }
 
   private wrap(broker: GroupBroker): GroupBroker {
@@ -200,6 +222,8 @@ export class GroupMembership {
       this.confirmedAt = performance.now();
       return answer;
     };
+    const fetch = broker.fetch.bind(broker);
+    broker.fetch = (request) => fetchApart(fetch, request, this.hooks.onRead);
     const leave = broker.leaveGroup.bind(broker);
     broker.leaveGroup = async (request) => (this.leaving ? leave(request) : undefined);
     return broker;

@@ -10,6 +10,7 @@ import { GroupMembership } from './kafka.membership';
 import type { StreambackKafkaOptions } from './kafka.options';
 import { KafkaOwnership } from './kafka.ownership';
 import type { KafkaPartition } from './kafka.partition';
+import { KafkaRefusals } from './kafka.refusals';
 import type { KafkaTopics } from './kafka.topics';
 
 const DEFAULT_COMMIT_INTERVAL_MS = 1_000;
@@ -34,6 +35,7 @@ export class KafkaSubscription implements MainStreamSubscription {
   private readonly committer: KafkaCommitter;
   private readonly ownership: KafkaOwnership;
   private readonly consumer: KafkaConsumer;
+  private readonly refusals: KafkaRefusals;
   private readonly maxWaitMs: number;
   private readonly sessionTimeoutMs: number;
   private readonly roomDelay = new Delay();
@@ -51,6 +53,15 @@ export class KafkaSubscription implements MainStreamSubscription {
       },
       claims: () => this.ownership.claims(),
       beforeFetch: () => this.room(),
+      onRead: (topic, error) => this.refusals.note(topic, error),
+    });
+    this.refusals = new KafkaRefusals({
+      group: subscribe.group,
+      setReading: (topic, reading) => {
+        for (const partition of this.ownership.held.values())
+          if (partition.topic === topic && partition.state === 'active') this.setPaused(partition, !reading);
+      },
+      logger,
     });
     const { maxWaitTimeInMs, sessionTimeout, rebalanceTimeout } = consumerConfig(subscribe.group, this.membership, options);
     this.maxWaitMs = maxWaitTimeInMs!;
@@ -148,6 +159,7 @@ export class KafkaSubscription implements MainStreamSubscription {
     await this.stop();
     await this.ownership.end(new StreambackAbortError('SHUTDOWN', 'The consumer is closing'));
     this.committer.stop();
+    this.refusals.end();
     this.ready();
     this.roomDelay.end();
     this.membership.leaving = true;

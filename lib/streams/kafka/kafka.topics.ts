@@ -10,6 +10,7 @@ const LOOKUP_INTERVAL_MS = 100;
 /** Whatever is asked, in ms: beyond kafkajs' own limits for connecting, its tries and a request. */
 const ANSWER_TIMEOUT_MS = 60_000;
 const DISCONNECT_TIMEOUT_MS = 2_000;
+const TRIES = 5;
 
 /** Looks topics up, creates them, and measures lag: what needs kafkajs' admin client. */
 export class KafkaTopics {
@@ -139,16 +140,18 @@ export class KafkaTopics {
     await this.discard();
   }
 
-  private async run<Result>(what: string, task: (admin: Admin) => Promise<Result>): Promise<Result> {
+  private async run<Result>(what: string, task: (admin: Admin) => Promise<Result>, tries = TRIES): Promise<Result> {
     if (this.closed) throw new StreambackConnectionError('CLOSED', `${what} failed: the stream is closed`);
+    const admin = (this.admin ??= this.connect());
     try {
-      const answer = (this.admin ??= this.connect()).then(task);
-      return await limited(answer, ANSWER_TIMEOUT_MS, () => {
+      return await limited(admin.then(task), ANSWER_TIMEOUT_MS, () => {
         return new StreambackConnectionError('UNREACHABLE', `${what} failed: no answer within ${ANSWER_TIMEOUT_MS} ms`);
       });
     } catch (error) {
+      // Another call has given the client up, and cut this one short with it.
+      if (this.admin !== admin && tries > 1 && !this.closed) return this.run(what, task, tries - 1);
       // A client that failed once may keep a deleted topic or a dead broker in mind: the next call begins anew.
-      await this.discard();
+      if (this.admin === admin) await this.discard();
       throw toConnectionError(error, what);
     }
   }

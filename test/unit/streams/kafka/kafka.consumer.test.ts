@@ -54,6 +54,7 @@ function consumerWith(
     beforeJoin: () => Promise.resolve(),
     claims: () => ({ owned: {}, busy: {} }),
     beforeFetch: () => Promise.resolve(),
+    onRead: () => {},
   });
   const consumer = new KafkaConsumer({
     kafka,

@@ -43,6 +43,30 @@ describe('KafkaTopics.ensure', () => {
 });
 
 describe('KafkaTopics', () => {
+  it('a failure that ends the client does not fail what others ask it for', async () => {
+    let built = 0;
+    const kafka = {
+      admin: () => {
+        const client = (built += 1);
+        let cut!: () => void;
+        const closed = new Promise<never>((_resolve, reject) => (cut = () => reject(new Error('Closed connection'))));
+        return {
+          connect: () => Promise.resolve(),
+          disconnect: () => Promise.resolve(cut()),
+          fetchTopicMetadata: ({ topics: [topic] }: { topics: string[] }) => {
+            if (topic === 'refused') return Promise.reject(protocolError('TOPIC_AUTHORIZATION_FAILED'));
+            return client === 1 ? closed : Promise.resolve({ topics: [{ name: topic, partitions: [{}] }] });
+          },
+        };
+      },
+    } as unknown as Kafka;
+    const topics = new KafkaTopics(kafka, {});
+    const [other, refused] = await Promise.allSettled([topics.partitionsOf('other'), topics.partitionsOf('refused')]);
+    expect(other).toMatchObject({ status: 'fulfilled', value: 1 });
+    expect(refused).toMatchObject({ status: 'rejected', reason: { code: 'NOT_AUTHORIZED' } });
+    expect(built).toBe(2);
+  });
+
   it('waits for no answer for ever, nor for the end of a client that does not answer', async () => {
     vi.useFakeTimers();
     try {
