@@ -189,9 +189,9 @@ describeWith(['own-kafka', 'own-redis'], 'health over real servers', () => {
           const now = await health();
           return now.reason?.includes('No heartbeat') ? now : undefined;
         });
-        expect(down.reason).toContain(`Out of group '${group}'`);
-        expect(down.heartbeatAgeMs).toBeGreaterThan(1_000);
-        console.info(`health: evicted: ${down.reason}`);
+        expect(down).toMatchObject({ status: 'down', reason: expect.stringContaining(`in group '${group}'`) as string });
+      expect(down.heartbeatAgeMs).toBeGreaterThan(3_000);
+      console.info(`health: evicted: ${down.reason}`);
       } finally {
         await foreign.disconnect();
       }
