@@ -5,7 +5,7 @@ import { redact } from '../common/redact';
 import { Delay } from '../common/waiting';
 
 /** Servers that came are used well within 5 s (R24). */
-const BACKOFF = { delayMs: 200, factor: 2, maxDelayMs: 1_000, jitter: 0.2 };
+const BACKOFF = { delayMs: 200, factor: 2, maxDelayMs: 500, jitter: 0.2 };
 /** A group that cannot be joined holds up the start of an app no longer, in ms: rebalances end sooner. */
 const PATIENCE_MS = 20_000;
 const PASSING: ReadonlySet<string> = new Set(['UNREACHABLE', 'FEEDBACK_UNWRITABLE']);

@@ -169,6 +169,8 @@ describeWith(['own-kafka', 'own-redis'], 'health over real servers', () => {
         return (await service.next<AppMessage & { ready: StreambackHealthResult }>('health')).ready.connections.default!;
       };
       expect(await health()).toMatchObject({ status: 'up', assignedPartitions: 2 });
+      // Longer than it would count as well without a heartbeat.
+      for (const end = performance.now() + 4_500; performance.now() < end;) expect(await health()).toMatchObject({ status: 'up' });
       await service.kill('SIGSTOP');
       // Another program, that speaks no protocol of ours, takes the group while its member sleeps.
       const foreign = new Kafka({ brokers: [...kafka.brokers], logLevel: logLevel.NOTHING }).consumer({
@@ -176,8 +178,10 @@ describeWith(['own-kafka', 'own-redis'], 'health over real servers', () => {
         sessionTimeout: 6_000,
       });
       try {
-        await eventually('the group is empty', () =>
-          kafka.withAdmin(async (admin) => (await admin.describeGroups([group])).groups[0]!.members.length === 0),
+        await eventually(
+          'the group is empty',
+          () => kafka.withAdmin(async (admin) => (await admin.describeGroups([group])).groups[0]!.members.length === 0),
+          { timeoutMs: 20_000 },
         );
         await foreign.connect();
         await foreign.subscribe({ topics: [`${group}.echo`] });
@@ -189,8 +193,8 @@ describeWith(['own-kafka', 'own-redis'], 'health over real servers', () => {
           const now = await health();
           return now.reason?.includes('No heartbeat') ? now : undefined;
         });
-        expect(down.reason).toContain(`Out of group '${group}'`);
-        expect(down.heartbeatAgeMs).toBeGreaterThan(1_000);
+        expect(down).toMatchObject({ status: 'down', reason: expect.stringContaining(`in group '${group}'`) as string });
+        expect(down.heartbeatAgeMs).toBeGreaterThan(3_000);
         console.info(`health: evicted: ${down.reason}`);
       } finally {
         await foreign.disconnect();

@@ -5,7 +5,7 @@ import type { RedisStatus } from './redis.status';
 /** How long closing waits for what was handed over, in ms; without a live connection it does not wait. */
 const CLOSE_TIMEOUT_MS = 1_000;
 /** After a first refusal a server that is just starting has so long, in ms. Whoever waits for longer tries again. */
-const REFUSED_PATIENCE_MS = 2_000;
+const REFUSED_PATIENCE_MS = 1_000;
 
 /** Commands that do not depend on each other: the name and its arguments. */
 export type RedisBatch = readonly (readonly [name: string, ...args: (string | number)[]])[];
