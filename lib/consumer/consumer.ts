@@ -86,7 +86,10 @@ export class Consumer {
   /** Stops fetching, waits for work in flight, then aborts it; what was aborted is delivered again (M8). Idempotent. */
   close(): Promise<void> {
     this.closing ??= Promise.resolve()
-      .then(() => this.subscription?.close())
+      .then(() => {
+        this.runner.leave();
+        return this.subscription?.close();
+      })
       .finally(() => this.registry.close());
     return this.closing;
   }
