@@ -115,7 +115,10 @@ export class Consumer {
   close(): Promise<void> {
     this.opening.end();
     this.closing ??= Promise.resolve()
-      .then(() => this.subscription?.close())
+      .then(() => {
+        this.runner.leave();
+        return this.subscription?.close();
+      })
       .finally(() => this.registry.close());
     return this.closing;
   }

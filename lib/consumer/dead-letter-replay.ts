@@ -5,6 +5,8 @@ import { readDeadLetter, replayOf, type DeadLetter } from './dead-letter';
 const MAX_UNSAVED = 200;
 const MAX_UNSAVED_BYTES = 4_000_000;
 
+const NOTHING_SENT = Promise.resolve();
+
 /** Which dead letters are looked at. */
 export interface DeadLetterSelection {
   /** The topic that they were put aside from, and go back to. */
@@ -68,7 +70,7 @@ export async function replayDeadLetters(main: ScannableStream, selection: DeadLe
         const chosen = letter && (await selection.filter(letter));
         if (chosen) result.replayed += 1;
         else if (letter) result.skipped += 1;
-        unsaved.add(message, chosen ? main.publish(replayOf(letter, selection.topic)) : undefined);
+        unsaved.add(message, chosen ? main.publish(replayOf(letter, selection.topic)) : NOTHING_SENT);
         if (unsaved.isFull) await unsaved.save();
         if (result.replayed === selection.limit) break;
       }
@@ -82,7 +84,7 @@ export async function replayDeadLetters(main: ScannableStream, selection: DeadLe
 
 /** What was looked at and is not moved behind yet. */
 class Unsaved {
-  private entries: { readonly message: MainStreamMessage; readonly sent: Promise<void> | undefined }[] = [];
+  private entries: { readonly message: MainStreamMessage; readonly sent: Promise<void> }[] = [];
   private bytes = 0;
 
   constructor(private readonly scan: MainStreamScan) {}
@@ -91,9 +93,9 @@ class Unsaved {
     return this.entries.length >= MAX_UNSAVED || this.bytes >= MAX_UNSAVED_BYTES;
   }
 
-  add(message: MainStreamMessage, sent: Promise<void> | undefined): void {
+  add(message: MainStreamMessage, sent: Promise<void>): void {
     // It is awaited in `save`, which may come after it has failed.
-    sent?.catch(() => undefined);
+    sent.catch(() => undefined);
     this.entries.push({ message, sent });
     this.bytes += message.value?.length ?? 0;
   }

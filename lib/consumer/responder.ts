@@ -74,6 +74,11 @@ export class Responder implements FeedbackSource {
     return this.refused;
   }
 
+  /** Whether any frame was made: its reader has it, or is about to. */
+  get hasSent(): boolean {
+    return this.made > 0;
+  }
+
   /**
    * Takes one answer.
    * @throws StreambackPublishError NOT_SERIALIZABLE, TOO_LARGE

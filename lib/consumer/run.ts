@@ -21,6 +21,7 @@ export class Run implements CallContext, Expiring {
   onOver?: () => void;
   /** It has ended, for whatever reason. */
   isOver = false;
+  private failedBy: unknown;
   private abortedBy?: StreambackAbortError;
   private controller?: AbortController;
   private readonly teardowns = new Set<(reason: StreambackAbortError) => void>();
@@ -93,7 +94,14 @@ export class Run implements CallContext, Expiring {
     return this.responder?.room();
   }
 
-  noteFailure(error: unknown): void {
-    this.failure ??= error;
+  noteFailure(error: unknown, by?: unknown): void {
+    if (this.failure !== undefined) return;
+    this.failure = error;
+    this.failedBy = by;
+  }
+
+  noteSuccess(by: unknown): void {
+    if (this.failure === undefined || this.failedBy !== by) return;
+    this.failure = undefined;
   }
 }

@@ -31,11 +31,22 @@ export interface RunResult {
   readonly lingering?: Promise<unknown>;
 }
 
+/** What a handler failed with. */
+interface Failure {
+  readonly error: unknown;
+  /** A filter or an interceptor made answers of the error, or nothing: the run has ended all the same. */
+  readonly concealed: boolean;
+}
+
 /** Aborts after which the message comes again, here or elsewhere. */
 const DELIVERED_AGAIN: ReadonlySet<string> = new Set(['SHUTDOWN', 'REVOKED']);
 
 /** Runs listeners: gives each message its runs and responders, tries again what fails, and writes what comes of it. */
 export class Runner {
+  /** Ends the waits for further tries. */
+  private readonly resting = new Set<() => void>();
+  private leaving = false;
+
   constructor(
     private readonly registry: RunRegistry,
     private readonly deadLetters: DeadLetters,
@@ -55,13 +66,16 @@ export class Runner {
     for (let tries = 1; ; tries++) {
       const run = this.begin(task, attempt + tries - 1);
       try {
-        if (delayMs !== undefined) await slot.rest(this.delay(delayMs, run));
+        if (delayMs !== undefined) {
+          await slot.rest(this.delay(delayMs, run));
+          if (this.leaving) return this.abandoned(run, 'again');
+        }
         const failed = run.aborted ? undefined : await this.attempt(run, task.listener);
         if (run.aborted) return this.abandoned(run);
         if (!failed) return { outcome: 'done' };
         const cause = run.failure ?? failed.error;
-        if (this.isFailure(run, failed.error)) {
-          delayMs = retryDelayMs(task.listener.options.retry, tries, cause);
+        if (this.isFailure(run, failed)) {
+          delayMs = mayRestart(run) ? retryDelayMs(task.listener.options.retry, tries, cause) : undefined;
           if (delayMs !== undefined) {
             run.responder?.abandon();
             this.options.logger.debug(`'${task.listener.pattern}' failed and is tried again in ${delayMs} ms: ${describeError(cause)}`);
@@ -71,13 +85,19 @@ export class Runner {
           const facts = { error, attempts: tries, firstAt, lastAt: this.clock.now() };
           if (!(await this.deadLetters.putAside(task, facts, run.envelope.feedbackTopic !== null))) return { outcome: 'again' };
         }
-        await this.onFailure(run, task.listener, failed.error);
+        await this.onFailure(run, task.listener, failed);
         return { outcome: 'failed' };
       } finally {
         this.registry.delete(run, task.delivery.revoked);
         this.over(run);
       }
     }
+  }
+
+  /** Closing: what waits for a further try is given back at once. */
+  leave(): void {
+    this.leaving = true;
+    for (const end of [...this.resting]) end();
   }
 
   private begin({ listener, delivery, envelope }: Task, attempt: number): Run {
@@ -97,7 +117,7 @@ export class Runner {
   }
 
   /** Calls the handler and writes what it gives, the end too. @returns what it failed with */
-  private async attempt(run: Run, listener: Listener): Promise<{ readonly error: unknown } | undefined> {
+  private async attempt(run: Run, listener: Listener): Promise<Failure | undefined> {
     try {
       await runInCall(run, () => {
         const given = call(listener, run);
@@ -105,16 +125,18 @@ export class Runner {
         return pump(given, run);
       });
     } catch (error) {
-      if (!run.aborted) return { error };
+      if (!run.aborted) return { error, concealed: false };
       this.options.logger.debug(`'${listener.pattern}' failed after it was aborted: ${describeError(error)}`);
     }
-    if (!run.aborted) await run.responder?.end();
+    if (run.aborted) return undefined;
+    if (run.failure !== undefined) return { error: run.failure, concealed: true };
+    await run.responder?.end();
     return undefined;
   }
 
-  private abandoned({ aborted, responder, handler }: Run): RunResult {
+  private abandoned({ aborted, responder, handler }: Run, outcome?: 'again'): RunResult {
     responder?.abandon();
-    if (DELIVERED_AGAIN.has(aborted!.code)) return { outcome: 'again' };
+    if (outcome || DELIVERED_AGAIN.has(aborted!.code)) return { outcome: 'again' };
     // Its key and its slot stay taken as long as it works, or a client could lift any limit by cancelling.
     return { outcome: 'done', lingering: Promise.resolve(handler).catch(() => undefined) };
   }
@@ -129,25 +151,31 @@ export class Runner {
   }
 
   /** Whether the handler has failed, rather than answered with an error: what pipes and guards refuse is an answer to a request. */
-  private isFailure({ envelope, failure, responder }: Run, error: unknown): boolean {
-    if (responder?.refusal && error === responder.refusal) return false;
+  private isFailure({ envelope, failure, responder }: Run, { error, concealed }: Failure): boolean {
+    if (!concealed && responder?.refusal && error === responder.refusal) return false;
     return envelope.feedbackTopic === null || (failure !== undefined && !this.options.isAnswer(failure));
   }
 
   private async delay(delayMs: number, run: Run): Promise<void> {
+    if (this.leaving) return;
     await new Promise<void>((resolve) => {
-      const timer = this.clock.setTimeout(resolve, delayMs);
-      run.onAbort(() => {
+      const end = (): void => {
         this.clock.clearTimeout(timer);
+        this.resting.delete(end);
         resolve();
-      });
+      };
+      const timer = this.clock.setTimeout(end, delayMs);
+      this.resting.add(end);
+      run.onAbort(end);
     });
   }
 
-  private async onFailure(run: Run, { pattern }: Listener, error: unknown): Promise<void> {
+  private async onFailure(run: Run, { pattern }: Listener, { error, concealed }: Failure): Promise<void> {
     const { logger, errorValue, maxAnswerBytes } = this.options;
     const { responder, envelope, failure } = run;
-    if (responder) {
+    if (responder && concealed) {
+      await responder.end();
+    } else if (responder) {
       const { refusal } = responder;
       // What the handler threw is Nest's to log, and arrives as from Nest, be it one of our own errors; what became of its answers is ours.
       const refused = refusal && error === refusal;
@@ -159,6 +187,11 @@ export class Runner {
       logger.error(`The ${what} '${pattern}' failed: ${describeError(failure ?? error)}`);
     }
   }
+}
+
+/** Whether a further attempt can be told from this one: frames without a request's id say no attempt. */
+function mayRestart({ envelope, responder }: Run): boolean {
+  return envelope.id !== undefined || !responder?.hasSent;
 }
 
 /** A handler that throws at once is one that rejects. */

@@ -6,8 +6,13 @@ export interface CallContext {
   readonly deadline: number;
   /** Nothing while there is room for a further answer, else a promise of room: what slows a pulling handler (F5). */
   room(): Promise<void> | undefined;
-  /** Told the error as the handler threw it, before exception filters make something else of it. */
-  noteFailure(error: unknown): void;
+  /**
+   * Told the error as the handler threw it, before exception filters make something else of it.
+   * @param by the handler
+   */
+  noteFailure(error: unknown, by?: unknown): void;
+  /** Told that a handler has succeeded, which an interceptor may have called again after it failed. */
+  noteSuccess(by: unknown): void;
 }
 
 const storage = new AsyncLocalStorage<CallContext>();

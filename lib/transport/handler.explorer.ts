@@ -65,7 +65,7 @@ function prepare({ owner, name, method }: PatternMethod, connections: ReadonlySe
   if (wrapped.has(method)) return;
   const answering: Method = function (...args) {
     const call = currentCall();
-    return call ? callNoting(call, () => method.apply(this, args)) : method.apply(this, args);
+    return call ? callNoting(call, method, () => method.apply(this, args)) : method.apply(this, args);
   };
   wrapped.add(answering);
   for (const key of Reflect.getMetadataKeys(method)) Reflect.defineMetadata(key, Reflect.getMetadata(key, method), answering);
@@ -76,24 +76,28 @@ function prepare({ owner, name, method }: PatternMethod, connections: ReadonlySe
   Object.defineProperty(owner, name, { ...Object.getOwnPropertyDescriptor(owner, name), value: answering });
 }
 
-function callNoting(call: CallContext, work: () => unknown): unknown {
+function callNoting(call: CallContext, method: Method, work: () => unknown): unknown {
   try {
     const result = work();
-    if (!(result instanceof Promise)) return answersOf(result, call);
+    if (!(result instanceof Promise)) return answersOf(result, call, method);
     return result.then(
-      (value) => answersOf(value, call),
+      (value) => answersOf(value, call, method),
       (error: unknown) => {
-        call.noteFailure(error);
+        call.noteFailure(error, method);
         throw error;
       },
     );
   } catch (error) {
-    call.noteFailure(error);
+    call.noteFailure(error, method);
     throw error;
   }
 }
 
-function answersOf(value: unknown, call: CallContext): unknown {
+function answersOf(value: unknown, call: CallContext, method: Method): unknown {
   const answers = isSource(value) ? fromSource(value, call) : value;
-  return isObservable(answers) ? answers.pipe(tap({ error: (error: unknown) => call.noteFailure(error) })) : answers;
+  if (isObservable(answers)) {
+    return answers.pipe(tap({ error: (error: unknown) => call.noteFailure(error, method), complete: () => call.noteSuccess(method) }));
+  }
+  call.noteSuccess(method);
+  return answers;
 }

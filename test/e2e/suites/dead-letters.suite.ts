@@ -233,7 +233,7 @@ export function deadLettersSuite(title: string, streams: () => string, open: () 
 
     it('patterns that share a dead-letter topic do not move behind the letters of one another', async () => {
       const [mine, others] = [await fail('letters.request', 'mine', 4), await fail('letters.other', 'others', 4)];
-      [mend('mine'), mend('others')];
+      for (const stem of ['mine', 'others']) mend(stem);
       expect(await deadLetters.replay('letters.other')).toEqual({ replayed: 4, skipped: 0 });
       expect(await deadLetters.replay('letters.request')).toEqual({ replayed: 4, skipped: 0 });
       await eventually('all are handled again', () => [...mine, ...others].every((id) => of(id).length === 2));

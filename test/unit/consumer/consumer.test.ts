@@ -83,8 +83,13 @@ describe('Consumer', () => {
   });
 
   async function serve(handle: (run: Run) => unknown, options: Partial<ConsumerOptions & StreambackListenerOptions> = {}): Promise<void> {
-    const { concurrency = DEFAULT_LISTENER_OPTIONS.concurrency, order = DEFAULT_LISTENER_OPTIONS.order } = options;
-    const listener: Listener = { pattern: 'work', topic: 'work', options: { ...DEFAULT_LISTENER_OPTIONS, concurrency, order }, handle };
+    const { concurrency, order, retry } = { ...DEFAULT_LISTENER_OPTIONS, ...options };
+    const listener: Listener = {
+      pattern: 'work',
+      topic: 'work',
+      options: { ...DEFAULT_LISTENER_OPTIONS, concurrency, order, retry },
+      handle,
+    };
     consumer = new Consumer(main, { stream: feedback, inbox, writer }, [listener], {
       group: 'reports',
       maxInFlight: 1_000,
@@ -519,6 +524,44 @@ describe('Consumer', () => {
     });
     await eventually('settled', () => main.settled.length === 2);
     expect(requests).toEqual([false, true]);
+  });
+
+  it('what is sent again out of the dead letters runs, as an event without a deadline, though its id has just run', async () => {
+    await clientInbox.open();
+    const seen: [boolean, number, string][] = [];
+    await serve((run) => void seen.push([run.responder !== null, run.deadline, run.id]));
+    const head = { feedbackTopic: feedbackTopicOf('a'), sourceGroup: 'web', id: 'a', inbox: clientInbox.key };
+    const deadline = Date.now() + 5_000;
+    const send = (headers: OutgoingMessage['headers']) =>
+      main.publish({ topic: 'work', key: 'k', value: encodeEnvelope('1', { ...head, deadline }), headers });
+    await send([]);
+    await send([]);
+    await send([['streamback-replayed', Buffer.from('-1e9')]]);
+    await eventually('settled', () => main.settled.length === 3);
+    expect(seen).toEqual([
+      [true, deadline, 'a'],
+      [false, Infinity, 'a'],
+    ]);
+  });
+
+  it("a further try is not made once Python's list has answers, whose frames name no attempt", async () => {
+    const runs: number[] = [];
+    const listener = { retry: { times: 2, delayMs: 1, jitter: 0 } };
+    await serve(
+      async (run) => {
+        runs.push(run.attempt);
+        if (run.envelope.value === 'late') await run.respond(run.attempt);
+        run.noteFailure(new TypeError('fails'));
+        throw new TypeError('fails');
+      },
+      { retry: listener.retry },
+    );
+    await publish({ feedbackTopic: feedbackTopicOf('early') }, '"early"');
+    await eventually('settled', () => main.settled.length === 1);
+    expect(runs.splice(0)).toEqual([1, 2, 3]);
+    await publish({ feedbackTopic: feedbackTopicOf('late') }, '"late"');
+    await eventually('settled', () => main.settled.length === 2);
+    expect(runs).toEqual([1]);
   });
 
   it('a consumer that was closed before it started takes nothing', async () => {

@@ -37,3 +37,10 @@ it('M6: keeps bytes, key and headers, and adds why; what an earlier burial added
     ['streamback-offset', '9007199254740993'],
   ]);
 });
+
+it('a long message is cut, or the letter might be too large for its topic', () => {
+  const error = new StreambackMessageError('HANDLER_FAILED', 'x'.repeat(2_000_000));
+  const message = { topic: 'orders', partition: 0, offset: '0', timestamp: 1, key: null, value: null, rank: 1, headers: [] };
+  const { headers } = deadLetterOf(message, { error, group: 'reports', attempts: 1, firstAt: 0, lastAt: 0 }, 'orders.dlt');
+  expect(headers.find(([name]) => name === 'streamback-message')![1]).toHaveLength(1_000);
+});
