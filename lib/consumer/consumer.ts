@@ -112,7 +112,7 @@ export class Consumer {
   }
 
   /** Never rejects. */
-  private async handle(task: Task, duplicates: DuplicateGuard, slot: Slot): Promise<void> {
+  private async handle(task: Task, duplicates: DuplicateGuard, slot: Slot<Task>): Promise<void> {
     const { delivery, envelope } = task;
     if (this.isLeaving(delivery)) return delivery.release();
     const { id } = envelope;
@@ -124,8 +124,10 @@ export class Consumer {
     }
     if (!claimed) return delivery.settle();
     const { outcome, lingering } = await this.attempt(task, duplicates, slot);
-    if (outcome === 'again') delivery.release();
-    else delivery.settle();
+    if (outcome === 'again') {
+      delivery.release();
+      for (const behind of slot.takeBehind()) behind.delivery.release();
+    } else delivery.settle();
     await lingering;
   }
 
