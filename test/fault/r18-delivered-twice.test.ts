@@ -125,7 +125,7 @@ describeWithBrokers('R18 a request that is delivered twice', ({ kafkaUrl, redisU
           if (!same || answer.id !== id || answer.n !== reading.answers.length) reading.mixed += 1;
           reading.answers.push(answer);
         },
-        error: (error: { code?: string }) => (reading.end = error.code ?? String(error)),
+        error: (error: { code?: string }) => (reading.end = error.code ?? 'an error without a code'),
         complete: () => (reading.end = 'complete'),
       });
       return reading;

@@ -190,7 +190,9 @@ describe('pump', () => {
   it('F5: a source of sources is pulled on only when the one before is written', async () => {
     const { written, run } = setup();
     let outer = 0;
+    let ahead = 0;
     function* inner(n: number) {
+      ahead = Math.max(ahead, outer - n);
       yield `${n}a`;
       yield `${n}b`;
     }
@@ -200,7 +202,7 @@ describe('pump', () => {
     const pumped = pump(endless(), run);
     await ticks(20);
     expect(written.length).toBeGreaterThan(10);
-    expect(outer).toBeLessThanOrEqual(written.length / 2 + 2);
+    expect(ahead).toBeLessThanOrEqual(2);
     expect(written.slice(0, 4)).toEqual(['0a', '0b', '1a', '1b']);
     run.abort(CANCELLED);
     await pumped;
