@@ -1,6 +1,9 @@
 import { isObservable, Observable } from 'rxjs';
 import type { CallContext } from '../context/call-context';
 
+/** So many elements may be pulled in one turn of the event loop. */
+const STEPS_A_TURN = 1_024;
+
 type Source = Iterable<unknown> | AsyncIterable<unknown>;
 
 /**
@@ -26,7 +29,9 @@ export function fromSource(source: Source, gate: Pick<CallContext, 'room'>): Obs
     let finished = false;
     const pull = async (): Promise<void> => {
       try {
-        while (!subscriber.closed) {
+        for (let steps = 1; !subscriber.closed; steps++) {
+          // Neither room nor elements make it wait, should it give nothing that is written: the process must not stand still for it.
+          if (steps % STEPS_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
           const room = gate.room();
           if (room) {
             await room;

@@ -28,8 +28,9 @@ export class ClientCheck {
     const inboxes = [...new Set(asked.flatMap(({ inbox }) => inbox ?? []))];
     const ids = [...new Set(asked.flatMap(({ id }) => id ?? []))];
     const [alive, cancelled] = await Promise.all([
-      this.feedback.alive(inboxes, this.leaseMs).catch(() => new Set(inboxes)),
-      this.feedback.cancelled(ids).catch(() => new Set<string>()),
+      // A stream of one's own may throw rather than reject: whoever asked would wait for ever.
+      (async () => this.feedback.alive(inboxes, this.leaseMs))().catch(() => new Set(inboxes)),
+      (async () => this.feedback.cancelled(ids))().catch(() => new Set<string>()),
     ]);
     for (const { inbox, id, answer } of asked) {
       answer((inbox === undefined || alive.has(inbox)) && !(id !== undefined && cancelled.has(id)));

@@ -33,7 +33,7 @@ export class ClientWatch {
     if (runs.length === 0) return;
     const inboxes = [...new Set(runs.map(({ envelope }) => envelope.inbox!))];
     // What cannot be told counts as alive.
-    const alive = await this.feedback.alive(inboxes, this.leaseMs).catch(() => undefined);
+    const alive = await (async () => this.feedback.alive(inboxes, this.leaseMs))().catch(() => undefined);
     if (!alive) return;
     for (const run of runs) {
       if (!alive.has(run.envelope.inbox!)) run.abort(new StreambackAbortError('CLIENT_LOST', 'The client is gone: its lease has ended'));

@@ -162,7 +162,7 @@ export class Consumer {
   }
 
   /** Never rejects. */
-  private async handle(task: Task, duplicates: DuplicateGuard, slot: Slot): Promise<void> {
+  private async handle(task: Task, duplicates: DuplicateGuard, slot: Slot<Task>): Promise<void> {
     const { delivery, id } = task;
     if (this.isLeaving(delivery)) return delivery.release();
     let claimed = id === undefined || duplicates.claim(id);
@@ -173,8 +173,10 @@ export class Consumer {
     }
     if (!claimed) return delivery.settle();
     const { outcome, lingering } = await this.attempt(task, duplicates, slot);
-    if (outcome === 'again') delivery.release();
-    else delivery.settle();
+    if (outcome === 'again') {
+      delivery.release();
+      for (const behind of slot.takeBehind()) behind.delivery.release();
+    } else delivery.settle();
     await lingering;
   }
 

@@ -1,11 +1,13 @@
 import { Queue } from '../common/queue';
 
 /** The right to run, of one task; its key stays taken until `done`. */
-export interface Slot {
+export interface Slot<Task = unknown> {
   /** The task has ended. Called once. */
   done(): void;
   /** Lets another task run while this one waits for something; resolves when the wait is over and it is this one's turn again. */
   rest(wait: Promise<unknown>): Promise<void>;
+  /** Takes out what waits behind this one for its key: it must not run before this one has, which comes again. */
+  takeBehind(): Task[];
 }
 
 /**
@@ -21,7 +23,7 @@ export class KeyOrder<Task> {
   /** @param start begins a task; must not throw */
   constructor(
     private readonly concurrency: number,
-    private readonly start: (task: Task, slot: Slot) => void,
+    private readonly start: (task: Task, slot: Slot<Task>) => void,
   ) {}
 
   /** @param key null: next to anything */
@@ -41,8 +43,17 @@ export class KeyOrder<Task> {
   }
 
   private begin(key: string | null, task: Task): void {
-    this.ready.push(() => this.start(task, { done: () => this.done(key), rest: (wait) => this.rest(wait) }));
+    this.ready.push(() =>
+      this.start(task, { done: () => this.done(key), rest: (wait) => this.rest(wait), takeBehind: () => this.takeBehind(key) }),
+    );
     this.next();
+  }
+
+  private takeBehind(key: string | null): Task[] {
+    const behind = key === null ? undefined : this.waiting.get(key);
+    const taken: Task[] = [];
+    for (let task = behind?.shift(); task !== undefined; task = behind?.shift()) taken.push(task);
+    return taken;
   }
 
   private next(): void {

@@ -11,7 +11,7 @@ export function pump(given: unknown, run: Run): Promise<void> {
   return new Promise((resolve, reject) => {
     // A handler that does not look at its signal is not waited for.
     const forget = run.onAbort(() => resolve());
-    pour(given, run).then(
+    pour(given, run, run).then(
       () => {
         forget();
         resolve();
@@ -24,11 +24,21 @@ export function pump(given: unknown, run: Run): Promise<void> {
   });
 }
 
-async function pour(given: unknown, run: Run): Promise<void> {
+/** What slows a source: room for answers, and a source among its elements that is written first. */
+type Gate = Pick<Run, 'room' | 'nested'>;
+
+const innerGate = (run: Run): Gate => ({
+  nested: undefined,
+  room() {
+    return this.nested ?? run.responder?.room();
+  },
+});
+
+async function pour(given: unknown, run: Run, gate: Gate): Promise<void> {
   const result = await given;
   if (run.aborted) return dispose(result);
-  if (isObservable(result)) return pumpObservable(result, run);
-  if (isSource(result)) return pumpObservable(fromSource(result, run), run);
+  if (isObservable(result)) return pumpObservable(result, run, gate);
+  if (isSource(result)) return pumpObservable(fromSource(result, gate), run, gate);
   write(result, run);
 }
 
@@ -44,7 +54,7 @@ function write(value: unknown, run: Run): void {
   if (value !== undefined && !run.aborted) run.responder?.write(value);
 }
 
-function pumpObservable(source: Observable<unknown>, run: Run): Promise<void> {
+function pumpObservable(source: Observable<unknown>, run: Run, gate: Gate): Promise<void> {
   return new Promise((resolve, reject) => {
     /** Set once an element was itself a source: it and all that follows are written one behind the other. */
     let chain: Promise<void> | undefined;
@@ -64,8 +74,11 @@ function pumpObservable(source: Observable<unknown>, run: Run): Promise<void> {
       if (settled) return;
       try {
         if (chain || isSource(value) || isObservable(value)) {
-          chain = (chain ?? Promise.resolve()).then(() => (settled ? undefined : pour(value, run)));
-          chain.catch(fail);
+          const poured = (chain ?? Promise.resolve()).then(() => (settled ? undefined : pour(value, run, innerGate(run))));
+          chain = poured;
+          gate.nested = poured.catch(fail).then(() => {
+            if (chain === poured) gate.nested = undefined;
+          });
         } else write(value, run);
       } catch (error) {
         fail(error);

@@ -19,6 +19,8 @@ export class Run implements CallContext, Expiring {
   handler: unknown;
   /** Called once it is over, whatever became of it. */
   onOver?: () => void;
+  /** Set while an answer that is a source itself is written: what its handler has to say next waits for it. */
+  nested?: Promise<void> | undefined;
   /** It has ended, for whatever reason. */
   isOver = false;
   private failedBy: unknown;
@@ -85,13 +87,13 @@ export class Run implements CallContext, Expiring {
   /** @throws what {@link Responder.write} throws */
   async respond(value: unknown): Promise<void> {
     if (!this.responder || value === undefined || this.abortedBy) return;
-    this.responder.write(value);
-    await this.responder.flushed();
-    await this.responder.room();
+    const { responder } = this;
+    responder.write(value);
+    await this.untilAborted(responder.flushed().then(() => responder.room()));
   }
 
   room(): Promise<void> | undefined {
-    return this.responder?.room();
+    return this.nested ?? this.responder?.room();
   }
 
   noteFailure(error: unknown, by?: unknown): void {
@@ -103,5 +105,13 @@ export class Run implements CallContext, Expiring {
   noteSuccess(by: unknown): void {
     if (this.failure === undefined || this.failedBy !== by) return;
     this.failure = undefined;
+  }
+
+  /** Nobody waits any more for what an aborted handler waits for. */
+  private untilAborted(work: Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const forget = this.onAbort(() => resolve());
+      work.then(resolve, reject).finally(forget);
+    });
   }
 }

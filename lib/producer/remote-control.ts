@@ -83,7 +83,7 @@ export class RemoteControl {
     if (ids.length === 0) return;
     this.marking = true;
     // A mark that is not made costs a handler that runs for nobody until its first answer.
-    await this.feedback.cancel(ids, this.options.cancelTtlMs).catch(() => undefined);
+    await (async () => this.feedback.cancel(ids, this.options.cancelTtlMs))().catch(() => undefined);
     this.marking = false;
     void this.mark();
   }
@@ -101,7 +101,7 @@ export class RemoteControl {
     const waiting = [...this.requests.values()].filter((request) => request.instance !== undefined && request.activeAt <= silentSince);
     if (waiting.length === 0) return;
     const instances = [...new Set(waiting.map(({ instance }) => instance!))];
-    const alive = await this.feedback.alive(instances, this.options.leaseMs).catch(() => undefined);
+    const alive = await (async () => this.feedback.alive(instances, this.options.leaseMs))().catch(() => undefined);
     if (!alive) return;
     for (const request of waiting) {
       if (request.instance === undefined || alive.has(request.instance)) continue;

@@ -152,6 +152,17 @@ describeWith(['redis'], 'Redis', ({ redisUrl }) => {
       await stream.close();
     });
 
+    it('a feedback topic that is another kind of key is refused for good, not tried again', async () => {
+      const stream = create();
+      const feedbackTopic = feedbackTopicOf(newId());
+      await redis.set(feedbackTopic, 'x', 'PX', 60_000);
+      await expect(stream.writeList(feedbackTopic, [Buffer.from('x')], 60_000)).rejects.toMatchObject({
+        code: 'FOREIGN_FEEDBACK_KEY',
+        retryable: false,
+      });
+      await stream.close();
+    });
+
     it('closes at once though its reads are blocking', async () => {
       const stream = create();
       await open(stream, { ttlMs: 60_000, leaseMs: 5_000 });

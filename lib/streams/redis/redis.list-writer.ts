@@ -1,5 +1,6 @@
+import { StreambackMessageError } from '../../common/errors';
 import type { RedisConnection } from './redis.connection';
-import { toStreambackError } from './redis.errors';
+import { isWrongType, toStreambackError } from './redis.errors';
 import { runTransaction } from './redis.transaction';
 import { RedisWriteQueues } from './redis.write-queues';
 
@@ -36,6 +37,8 @@ export class RedisListWriter {
     try {
       await runTransaction(this.connection, (transaction) => transaction.lpush(feedbackTopic, ...frames).pexpire(feedbackTopic, ttlMs));
     } catch (error) {
+      // Another program's, and so it will stay: trying again is of no use.
+      if (isWrongType(error)) throw new StreambackMessageError('FOREIGN_FEEDBACK_KEY', `'${feedbackTopic}' is no list`, { cause: error });
       throw toStreambackError(error, this.address, 'FEEDBACK_UNWRITABLE');
     }
   }

@@ -25,3 +25,11 @@ it('F7: asks once a tick for all, and takes for living what cannot be told', asy
   failure = new Error('down');
   expect(await check.isWanted('b', '2')).toBe(true);
 });
+
+it('F7: takes for living what throws at once, and answers everybody', async () => {
+  const thrower = (): never => {
+    throw new Error('not even a promise');
+  };
+  const check = new ClientCheck({ alive: thrower, cancelled: thrower } as unknown as FeedbackStream, 5_000);
+  expect(await Promise.all([check.isWanted('a', '1'), check.isWanted('b', '2')])).toEqual([true, true]);
+});

@@ -460,6 +460,26 @@ describe('Consumer', () => {
       expect(most).toBe(wanted);
     });
 
+    it('M4: what comes again while its process lives is not overtaken by what waits behind it', async () => {
+      const seen: unknown[] = [];
+      const write = feedback.write.bind(feedback);
+      let refusals = 1;
+      feedback.write = async (...args) => {
+        if (refusals-- > 0) throw new StreambackConnectionError('FEEDBACK_UNWRITABLE', 'full');
+        return write(...args);
+      };
+      // A writer that is closed tries nothing again.
+      void writer.close();
+      await clientInbox.open();
+      await serve((run) => void seen.push(run.envelope.value));
+      await publish({ feedbackTopic: feedbackTopicOf('a'), id: 'a', inbox: clientInbox.key }, '1', 'k');
+      for (const value of ['2', '3']) await publish({}, value, 'k');
+      await publish({}, '9', 'other');
+      await eventually('settled', () => main.settled.length === 4);
+      expect(seen.filter((value) => value !== 9)).toEqual([1, 1, 2, 3]);
+      expect(main.released.toSorted()).toEqual(['0', '1', '2']);
+    });
+
     it('M4: keys are told apart by their bytes', async () => {
       let most = 0;
       let running = 0;

@@ -187,6 +187,47 @@ describe('pump', () => {
     expect([pulled, returned]).toEqual([0, 1]);
   });
 
+  it('F5: a source of sources is pulled on only when the one before is written', async () => {
+    const { written, run } = setup();
+    let outer = 0;
+    let ahead = 0;
+    function* inner(n: number) {
+      ahead = Math.max(ahead, outer - n);
+      yield `${n}a`;
+      yield `${n}b`;
+    }
+    function* endless() {
+      for (;;) yield inner(outer++);
+    }
+    const pumped = pump(endless(), run);
+    await ticks(20);
+    expect(written.length).toBeGreaterThan(10);
+    expect(ahead).toBeLessThanOrEqual(2);
+    expect(written.slice(0, 4)).toEqual(['0a', '0b', '1a', '1b']);
+    run.abort(CANCELLED);
+    await pumped;
+  });
+
+  it('an endless source that gives nothing does not stop the process, and can be aborted', async () => {
+    const { run } = setup();
+    let returned = false;
+    const pumped = pump(
+      (function* () {
+        try {
+          for (;;) yield undefined;
+        } finally {
+          returned = true;
+        }
+      })(),
+      run,
+    );
+    await ticks();
+    run.abort(CANCELLED);
+    await pumped;
+    await ticks();
+    expect(returned).toBe(true);
+  });
+
   it('a source that fails while it is torn down keeps nobody else from being torn down', async () => {
     const { run } = setup();
     let signalled = false;
@@ -214,6 +255,19 @@ describe('Run', () => {
     const other = setup().run;
     other.abort(CANCELLED);
     expect([other.signal.aborted, other.signal.reason]).toEqual([true, CANCELLED]);
+  });
+
+  it('an abort ends the wait of a respond whose answer is not stored', async () => {
+    const never = new Promise<void>(() => {});
+    const responder = { write: () => {}, flushed: () => never, room: () => undefined } as unknown as Responder;
+    const { message } = setup().run;
+    const run = new Run('r', { value: 1, feedbackTopic: null, sourceGroup: null }, message, 1, Infinity, responder);
+    let responded = false;
+    const responding = run.respond(1).then(() => (responded = true));
+    await ticks();
+    expect(responded).toBe(false);
+    run.abort(CANCELLED);
+    await responding;
   });
 
   it('responds with nothing once aborted, and remembers its first failure', async () => {
