@@ -8,6 +8,7 @@ export interface AppState extends AppMessage {
   readonly rssMb: number;
   readonly liveMb: number;
   readonly begun: number;
+  readonly streaming: number;
   readonly yielded: number;
   readonly events: number;
   readonly eventsTwice: number;

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { StreambackClient, type StreambackModuleOptions } from '../../lib';
 import type { AppProcess } from '../support/app-process';
 import { eventually } from '../support/eventually';
@@ -7,6 +7,8 @@ import { FULL_SIZE, report } from '../support/report';
 import { describeWith } from '../support/servers';
 import { Scene, tally, wait } from './apps';
 import type { CountAnswer, CountRequest } from './apps/service.app';
+
+vi.setConfig({ testTimeout: 120_000 });
 
 const LEASE_MS = 1_000;
 const LANES = FULL_SIZE ? 100 : 10;

@@ -9,6 +9,7 @@ import { parseStreamUrl } from '../../lib/streams/streams-url';
 import { eventually } from '../support/eventually';
 import { freePort } from '../support/free-port';
 import { startRedis, type RedisServer } from '../support/redis';
+import { report } from '../support/report';
 import { describeWith } from '../support/servers';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy';
 
@@ -83,6 +84,7 @@ describeWith(['own-redis'], 'Redis that is away, emptied or refuses', () => {
     await eventually('all came', () => received.length >= 101);
     expect([...new Set(received)]).toEqual(['before', ...Array.from({ length: 100 }, (_, index) => String(index))]);
     await eventually('connected again', () => statuses.at(-1) === 'connected');
+    report('R10', { at: 'the stream', awayMs: 3_000, writes: 101, missing: 101 - new Set(received).size, inboxLost: lost() });
     expect(statuses).toEqual(['disconnected', 'connected', 'reconnecting', 'connected']);
     expect(lost()).toBe(0);
     expect(lines.map((line) => line.split(' ')[0])).toEqual(['error', 'log']);

@@ -11,6 +11,7 @@ import { eventually } from '../support/eventually';
 import type { RedisServer } from '../support/redis';
 import { startRedisCluster, type RedisCluster } from '../support/redis-cluster';
 import { startRedisSentinel } from '../support/redis-sentinel';
+import { report } from '../support/report';
 import { describeWith } from '../support/servers';
 
 const FRAMES = 1_000;
@@ -77,7 +78,15 @@ async function failOver({ name, reading, writer, lines, inbox: chosen, kill }: F
   const firsts = [...new Set(received)];
   const missing = written - firsts.length;
   const counts = Object.fromEntries([...new Set(outcomes)].map((each) => [each, outcomes.filter((outcome) => outcome === each).length]));
-  console.info(`${name}:`, { ...counts, missing, twice: received.length - firsts.length, lost: lost(), settledAfterMs });
+  report('R11', {
+    by: name,
+    frames: FRAMES,
+    ...counts,
+    missing,
+    twice: received.length - firsts.length,
+    inboxLost: lost(),
+    settledAfterMs,
+  });
   expect(missing <= 0 || lost() === 1, 'what is missing was told').toBe(true);
   // A server that is being replaced may refuse a few writes, which are tried again by whoever wrote; none hangs, none is lost in silence.
   expect(Object.keys(counts).filter((outcome) => !['written', 'gone', 'FEEDBACK_UNWRITABLE'].includes(outcome))).toEqual([]);
@@ -127,7 +136,7 @@ describeWith(['own-redis'], 'A Redis that is replaced', () => {
     const create = () => new RedisFeedbackStream({ url: parseStreamUrl(sentinel.url), options: {}, logger });
     const [reading, writer] = [create(), create()];
     try {
-      await failOver({ name: 'R11, sentinels', reading, writer, lines, kill: () => sentinel.master.kill() });
+      await failOver({ name: 'sentinels', reading, writer, lines, kill: () => sentinel.master.kill() });
     } finally {
       await Promise.all([reading.close(), writer.close()]);
       await sentinel.close();
@@ -141,7 +150,7 @@ describeWith(['own-redis'], 'A Redis that is replaced', () => {
     const [reading, writer] = [create(), create()];
     try {
       const inbox = await inboxOfFirst(cluster);
-      await failOver({ name: 'R11, cluster', reading, writer, lines, inbox, kill: () => cluster.masters[0]!.kill() });
+      await failOver({ name: 'the cluster', reading, writer, lines, inbox, kill: () => cluster.masters[0]!.kill() });
     } finally {
       await Promise.all([reading.close(), writer.close()]);
       await cluster.close();

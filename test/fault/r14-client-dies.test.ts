@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { StreambackModuleOptions } from '../../lib';
 import type { AppProcess } from '../support/app-process';
 import { eventually } from '../support/eventually';
@@ -7,6 +7,8 @@ import { freshName } from '../support/fresh-name';
 import { FULL_SIZE, report } from '../support/report';
 import { describeWith } from '../support/servers';
 import { Scene, tally, wait } from './apps';
+
+vi.setConfig({ testTimeout: 120_000 });
 
 /** The defaults' lease, as the bound of 10 s is theirs; a life that a test can wait for. */
 const LEASE_MS = 5_000;

@@ -16,6 +16,10 @@ import { IdCounter } from './id-counter';
 const options = JSON.parse(process.argv[2]!) as StreambackModuleOptions;
 
 let begun = 0;
+/** Streams whose generator has not ended. */
+let streaming = 0;
+/** Of the last stream, for a test that has one. */
+let yielded = 0;
 const events = new IdCounter();
 
 @Controller()
@@ -50,11 +54,16 @@ class ServiceController {
       signal.addEventListener('abort', () => tell({ type: 'stopped', id, code: (signal.reason as StreambackAbortError).code }));
     }
     const padding = 'x'.repeat(bytes);
-    if (firstAfterMs > 0) await until(firstAfterMs, signal);
-    for (let n = 0; n < to; n++) {
-      if (everyMs > 0 && n > 0) await until(everyMs, signal);
-      yielded = n + 1;
-      yield { n, pid: process.pid, ...(bytes > 0 && { padding }) };
+    streaming += 1;
+    try {
+      if (firstAfterMs > 0) await until(firstAfterMs, signal);
+      for (let n = 0; n < to; n++) {
+        if (everyMs > 0 && n > 0) await until(everyMs, signal);
+        yielded = n + 1;
+        yield { n, pid: process.pid, ...(bytes > 0 && { padding }) };
+      }
+    } finally {
+      streaming -= 1;
     }
   }
 
@@ -63,9 +72,6 @@ class ServiceController {
     events.add(id);
   }
 }
-
-/** Of the last stream, for a test that has one. */
-let yielded = 0;
 
 export interface CountRequest {
   readonly id?: number;
@@ -90,7 +96,7 @@ async function main(): Promise<void> {
     logger: ['error', 'warn'],
   });
   await app.listen();
-  answerState(() => ({ begun, yielded, events: events.seen, eventsTwice: events.twice }));
+  answerState(() => ({ begun, streaming, yielded, events: events.seen, eventsTwice: events.twice }));
   tell({ type: 'ready' });
 }
 
