@@ -20,14 +20,14 @@ export function isSource(value: unknown): value is Source {
  * The elements of a source as an Observable that pulls the next one only when there is room. Unlike rxjs' `from`, unsubscribing calls
  * the iterator's `return()` at once, so that a generator's `finally` runs.
  */
-export function fromSource(source: Source, gate: Pick<CallContext, 'room'>): Observable<unknown> {
+export function fromSource(source: Source, call: Pick<CallContext, 'room' | 'lingers'>): Observable<unknown> {
   return new Observable((subscriber) => {
     const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
     let finished = false;
     const pull = async (): Promise<void> => {
       try {
         while (!subscriber.closed) {
-          const room = gate.room();
+          const room = call.room();
           if (room) {
             await room;
             if (subscriber.closed) return;
@@ -51,7 +51,8 @@ export function fromSource(source: Source, gate: Pick<CallContext, 'room'>): Obs
       if (finished) return;
       finished = true;
       // A generator that fails while it is torn down has nobody left to tell; a plain one throws at once.
-      void (async () => iterator.return?.())().catch(() => {});
+      const ended = (async () => iterator.return?.())().catch(() => {});
+      call.lingers?.(ended);
     };
   });
 }

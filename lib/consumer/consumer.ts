@@ -64,7 +64,7 @@ export class Consumer {
     }
     if (feedback) {
       this.clients = new ClientCheck(feedback.stream, options.leaseMs);
-      feedback.inbox.receiveControl((message) => this.registry.onControl(message));
+      feedback.inbox.receiveControl(this.registry);
     }
   }
 

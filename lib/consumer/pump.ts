@@ -26,16 +26,16 @@ export function pump(given: unknown, run: Run): Promise<void> {
 
 async function pour(given: unknown, run: Run): Promise<void> {
   const result = await given;
-  if (run.aborted) return dispose(result);
+  if (run.aborted) return dispose(result, run);
   if (isObservable(result)) return pumpObservable(result, run);
   if (isSource(result)) return pumpObservable(fromSource(result, run), run);
   write(result, run);
 }
 
 /** What a handler gave too late is ended without being asked for anything. */
-function dispose(result: unknown): void {
+function dispose(result: unknown, run: Run): void {
   if (isSource(result))
-    fromSource(result, { room: () => new Promise(() => {}) })
+    fromSource(result, { room: () => new Promise(() => {}), lingers: (work) => run.lingers(work) })
       .subscribe()
       .unsubscribe();
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../common/clock';
 import { Deadlines } from '../common/deadlines';
 import { StreambackAbortError } from '../common/errors';
+import type { ControlReceivers } from '../inbox/inbox';
 import type { ControlMessage } from '../protocol/control-message';
 import type { FeedbackStream } from '../streams/feedback-stream';
 import { ClientWatch } from './client-watch';
@@ -8,7 +9,7 @@ import type { Run } from './run';
 import { SilenceWatch } from './silence-watch';
 
 /** The runs of this process, and what stops them from outside: control, deadlines, their client's death, and the loss of their messages. */
-export class RunRegistry {
+export class RunRegistry implements ControlReceivers {
   /** Runs of requests by the request's id: what control is for. */
   private readonly requests = new Map<string, Run>();
   /** Runs by what revokes their deliveries: one abort listener a partition, not one a message. */
@@ -43,6 +44,12 @@ export class RunRegistry {
     const run = this.requests.get(message.id);
     if (message.control === 'credit') run?.responder?.grant(message.upTo);
     else run?.abort(new StreambackAbortError('CANCELLED', 'The client does not wait any more'));
+  }
+
+  /** Runs name the inbox that is lost: nobody can stop them any more, nor give them credit, which they might wait for without end. */
+  onLost(): void {
+    const reason = new StreambackAbortError('CLIENT_LOST', 'The inbox by which its client reaches it is gone');
+    for (const run of [...this.requests.values()]) run.abort(reason);
   }
 
   close(): void {

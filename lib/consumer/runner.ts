@@ -119,11 +119,10 @@ export class Runner {
     return undefined;
   }
 
-  private abandoned({ aborted, responder, handler }: Run): RunResult {
-    responder?.abandon();
+  private abandoned({ aborted, handler, lingering }: Run): RunResult {
     if (DELIVERED_AGAIN.has(aborted!.code)) return { outcome: 'again' };
     // Its key and its slot stay taken as long as it works, or a client could lift any limit by cancelling.
-    return { outcome: 'done', lingering: Promise.resolve(handler).catch(() => undefined) };
+    return { outcome: 'done', lingering: Promise.allSettled([handler, ...lingering]) };
   }
 
   private over(run: Run): void {
@@ -137,8 +136,10 @@ export class Runner {
 
   /** Whether the handler has failed, rather than answered with an error: what pipes and guards refuse is an answer to a request. */
   private isFailure({ envelope, failure }: Run, error: unknown): boolean {
-    if (error instanceof StreambackError) return false;
-    return envelope.feedbackTopic === null || (failure !== undefined && !this.options.isAnswer(failure));
+    if (envelope.feedbackTopic === null) return true;
+    // An answer that cannot be sent is refused the next time as well.
+    if (error instanceof StreambackError && !error.retryable) return false;
+    return failure !== undefined && !this.options.isAnswer(failure);
   }
 
   private async delay(delayMs: number, run: Run): Promise<void> {

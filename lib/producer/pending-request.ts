@@ -30,12 +30,17 @@ const TIMEOUT_TEXT: Record<WaitingFor, string> = {
   'next-answer': 'the next answer',
 };
 
+/** So many consumers of one request are remembered: it has one, as a rule. */
+const MAX_CONSUMERS = 100;
+
 /** One request in flight, from its sending to its end. */
 export class PendingRequest implements Expiring {
   /** The group that answers; null before the first frame. */
   group: string | null = null;
   /** It was handed to the main stream: somebody may be handling it. */
   wasSent = false;
+  /** Whose runs have answered, followed or not: each may wait for credit until it is told that the request is over. */
+  readonly consumers = new Set<string>();
   private readonly order = new FrameOrder();
   private waitingFor: WaitingFor = 'broker';
   private lastActivity: number;
@@ -97,6 +102,7 @@ export class PendingRequest implements Expiring {
 
   onFrame(frame: Frame): void {
     if (this.over) return;
+    if (frame.instance !== undefined && this.consumers.size < MAX_CONSUMERS) this.consumers.add(frame.instance);
     const { runs } = this.order;
     const verdict = this.order.accept(frame);
     if (verdict === 'drop') return;

@@ -1,13 +1,12 @@
 import type { Clock } from '../common/clock';
 import type { FeedbackWriter } from '../inbox/feedback-writer';
 import { encodeControl, type ControlMessage } from '../protocol/control-message';
+import type { Frame } from '../protocol/frame';
 import type { FeedbackStream } from '../streams/feedback-stream';
 import type { PendingRequest } from './pending-request';
 
 /** A grant is said again after so long, in ms, while nothing comes. */
 const GRANT_AGAIN_MS = 1_000;
-/** So many cancelled requests are remembered whose consumer was not known. */
-const MAX_FORSAKEN = 10_000;
 
 export interface RemoteControlOptions {
   readonly leaseMs: number;
@@ -19,8 +18,6 @@ export interface RemoteControlOptions {
 export class RemoteControl {
   /** Cancelled in this tick, their consumers not known. */
   private unmarked: string[] = [];
-  /** The same of late: should one of them answer, it is told. */
-  private readonly forsaken = new Set<string>();
   private readonly timers = new Map<() => void, unknown>();
 
   /** @param requests those in flight */
@@ -38,12 +35,13 @@ export class RemoteControl {
     this.every(this.options.leaseMs / 2, this.lookForConsumers);
   }
 
-  /** Nobody waits for it any more: its handler is stopped, or not started. */
-  cancel(request: PendingRequest): void {
-    const { id, instance } = request;
-    if (instance !== undefined) return this.tell(instance, { control: 'cancel', id });
-    if (this.forsaken.size >= MAX_FORSAKEN) this.forsaken.clear();
-    this.forsaken.add(id);
+  /**
+   * Nobody waits for it any more: its handlers are stopped, or not started.
+   * @param ended the run that was followed has come to its end; what else answers has not
+   */
+  cancel({ id, instance, consumers }: PendingRequest, ended: boolean): void {
+    for (const consumer of consumers) if (!ended || consumer !== instance) this.tell(consumer, { control: 'cancel', id });
+    if (ended || instance !== undefined) return;
     if (this.unmarked.push(id) === 1) setImmediate(this.mark);
   }
 
@@ -51,9 +49,10 @@ export class RemoteControl {
     if (request.instance !== undefined) this.tell(request.instance, { control: 'credit', id: request.id, upTo });
   }
 
-  /** A frame of a request that is not in flight came from there. */
-  onStrayFrame(id: string, instance: string | undefined): void {
-    if (instance !== undefined && this.forsaken.delete(id)) this.tell(instance, { control: 'cancel', id });
+  /** A frame of a request that is not in flight: where a run begins with it, that is for nobody. */
+  onStrayFrame({ id, instance, seq, event }: Frame): void {
+    if (instance === undefined || seq !== 0 || event === 'response_end' || event === 'response_end_with_error') return;
+    this.tell(instance, { control: 'cancel', id: id! });
   }
 
   close(): void {

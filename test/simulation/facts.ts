@@ -46,7 +46,7 @@ export class Facts {
   readonly executions: Execution[] = [];
   readonly lanes = new Map<number, LaneFact>();
   readonly lanesById = new Map<string, LaneFact>();
-  /** Requests whose end a group has stored, or whose inbox was gone when it tried. */
+  /** Requests whose end was stored, or whose inbox was gone at a try. */
   readonly ended = new Set<string>();
   /** The credit that was said to consumers, by request. */
   readonly credit = new Map<string, number>();

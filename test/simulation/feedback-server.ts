@@ -166,8 +166,9 @@ export class FeedbackServer {
       if (message.control === 'credit') facts.credit.set(message.id, Math.max(facts.credit.get(message.id) ?? 0, message.upTo));
       return;
     }
-    const { id, event, seq, sourceGroup } = decodeFrame(value);
-    if (event === 'response_end' || event === 'response_end_with_error' || !isThere) facts.ended.add(`${sourceGroup} ${id}`);
+    const { id, event, seq } = decodeFrame(value);
+    // Where two groups answer, the one that ends first ends the request for both.
+    if (event === 'response_end' || event === 'response_end_with_error' || !isThere) facts.ended.add(id!);
     const credit = Math.max(facts.credit.get(id!) ?? 0, facts.lanesById.get(id!)?.send.credit ?? 0);
     this.world.check('F5', event !== 'response' || seq! < credit, () => `Frame ${seq} of ${id} is sent with a credit of ${credit}`);
   }

@@ -42,11 +42,12 @@ export class Handlers {
     this.facts.executions.push(execution);
     this.world.note(process.name, 'runs', run.id, 'execution', execution.id, 'of', n, 'attempt', run.attempt, 'offset', message.offset);
     this.checks.began(execution);
+    const work = new Work(this.world, run, execution, behaviour, earlier);
     run.onAbort((reason) => {
+      work.onAbort();
       execution.aborted = { reason, at: this.world.time };
       this.world.note(process.name, 'aborts execution', execution.id, reason.code);
     });
-    const work = new Work(this.world, run, execution, behaviour, earlier);
     if (isNested) return work.value();
     if (behaviour.kind === 'nested') return work.nested(process);
     return work[behaviour.kind]();
@@ -55,6 +56,8 @@ export class Handlers {
 
 /** One execution at work. */
 class Work {
+  private begun = false;
+
   constructor(
     private readonly world: World,
     private readonly run: Run,
@@ -62,6 +65,11 @@ class Work {
     private readonly behaviour: Behaviour,
     private readonly earlier: number,
   ) {}
+
+  /** A generator that was never asked for anything has nothing to end. */
+  onAbort(): void {
+    if (!this.begun) this.ended();
+  }
 
   async value(): Promise<unknown> {
     return this.whole(async () => {
@@ -72,6 +80,7 @@ class Work {
   }
 
   async *generator(): AsyncGenerator<unknown> {
+    this.begun = true;
     try {
       for (let index = 0; index < this.behaviour.answers; index++) {
         await this.pause();
@@ -88,6 +97,7 @@ class Work {
   }
 
   *iterable(): Generator<unknown> {
+    this.begun = true;
     try {
       for (let index = 0; index < this.behaviour.answers; index++) {
         this.failAt(index);
@@ -103,6 +113,7 @@ class Work {
 
   observable(): Observable<unknown> {
     return new Observable((subscriber) => {
+      this.begun = true;
       let timer: unknown;
       let index = 0;
       const step = (): void => {
@@ -161,6 +172,7 @@ class Work {
   }
 
   private async whole<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.begun = true;
     try {
       return await work();
     } catch (error) {

@@ -85,8 +85,9 @@ export class LaneChecks {
     const excuses = EXCUSES[error.code];
     const isExcused = excuses === 'always' || (Array.isArray(excuses) && excuses.some((each) => this.hasHappened(each, lane)));
     this.world.check('F2', isExcused, () => `The lane of ${send.n} errs ${describeError(error)}, which nothing explains`);
-    if (error.code === 'RESTARTED')
-      this.world.check('F4', this.facts.of(send.n).length > 1, () => `The lane of ${send.n} errs RESTARTED after one execution`);
+    // A further try is announced while its delay still runs.
+    const isRun = error.code !== 'RESTARTED' || this.facts.of(send.n).length > 1 || this.hasHappened('retry', lane);
+    this.world.check('F4', isRun, () => `The lane of ${send.n} errs RESTARTED after one execution`);
     if (!(error instanceof StreambackTimeoutError)) return;
     const due = error.code === 'DEADLINE_EXCEEDED' ? lane.deadline : lane.lastAt + send.idleTimeoutMs;
     const isEarly = this.world.time < due - 2 && (error.code === 'DEADLINE_EXCEEDED' || lane.values.length === 0);

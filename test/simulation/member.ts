@@ -80,7 +80,9 @@ export class Member implements MainStreamSubscription {
     this.membership += 1;
     this.broker.world.after(this.broker.world.random.between(0, 1_000), this.actor, () => {
       if (this.closing) return;
+      this.dispatcher.hold(true);
       for (const partition of [...this.held.values()]) this.lose(partition);
+      this.dispatcher.hold(false);
       this.group.join(this);
     });
   }
@@ -117,11 +119,13 @@ export class Member implements MainStreamSubscription {
     this.generation = generation;
     this.broker.world.note(this.actor.name, 'generation', generation, 'owns', own, 'gives back', giveBack);
     const mine = new Set([...own, ...giveBack]);
+    this.dispatcher.hold(true);
     for (const [key, partition] of [...this.held]) {
       if (!mine.has(key)) this.lose(partition);
     }
     for (const key of giveBack) this.giveBack(key);
     for (const key of own) if (!this.held.has(key)) this.start(key);
+    this.dispatcher.hold(false);
     this.joined?.();
   }
 
