@@ -113,7 +113,8 @@ export class Consumer {
     const { id } = envelope;
     let claimed = id === undefined || duplicates.claim(id);
     while (typeof claimed !== 'boolean') {
-      await claimed;
+      // Without its slot: what it waits for may itself wait for one, between two tries.
+      await slot.rest(claimed);
       if (this.isLeaving(delivery)) return delivery.release();
       claimed = duplicates.claim(id!);
     }

@@ -16,7 +16,7 @@ import { pump } from './pump';
 import { retryDelayMs } from './retry';
 import { Responder } from './responder';
 import { Run } from './run';
-import type { RunRegistry } from './run-registry';
+import { INBOX_LOST, type RunRegistry } from './run-registry';
 import type { Task } from './task';
 
 /** What answers go by. */
@@ -71,7 +71,14 @@ export class Runner {
       try {
         if (delayMs !== undefined) await slot.rest(this.delay(delayMs, run));
         const failed = run.aborted ? undefined : await this.attempt(run, task.listener);
-        if (run.aborted) return this.abandoned(run);
+        if (run.aborted) {
+          const result = this.abandoned(run);
+          if (run.aborted !== INBOX_LOST) return result;
+          await result.lingering;
+          if (task.delivery.revoked.aborted) return { outcome: 'again' };
+          delayMs = undefined;
+          continue;
+        }
         if (!failed) return { outcome: 'done' };
         const cause = run.failure ?? failed.error;
         if (this.isFailure(run, failed.error)) {

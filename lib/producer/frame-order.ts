@@ -12,6 +12,8 @@ export class FrameOrder {
   private run = -1;
   private attempt = -1;
   private from: string | undefined;
+  /** The consumer that is not followed any more, because it was held to be gone. */
+  private forgotten: string | undefined;
   private group: string | null = null;
   private nextSeq = 0;
   private emitted = false;
@@ -37,8 +39,9 @@ export class FrameOrder {
     return this.followed;
   }
 
-  /** The consumer that was followed is gone: another may begin, with no lower rank. */
+  /** The consumer that was followed is gone: another may begin, with no lower rank; or it goes on, should it have been only away. */
   forget(): void {
+    this.forgotten = this.from;
     this.from = undefined;
   }
 
@@ -51,6 +54,7 @@ export class FrameOrder {
     if (this.from !== undefined && frame.sourceGroup !== this.group) return 'drop';
     const rank = run - this.run || attempt - this.attempt;
     if (rank < 0) return 'drop';
+    if (rank === 0 && this.from === undefined && instance === this.forgotten) this.from = instance;
     if (rank > 0 || this.from === undefined) {
       if (this.emitted) return new StreambackLaneError('RESTARTED', 'The handler began anew after answers had been read');
       this.run = run;

@@ -23,6 +23,7 @@ export class Client {
       sentAt: this.world.time,
       deadline: this.world.time + (send.timeoutMs ?? Infinity),
       id: '',
+      isOver: () => false,
       values: [],
       lastAt: this.world.time,
       endedAt: Infinity,

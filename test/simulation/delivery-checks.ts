@@ -67,7 +67,7 @@ export class DeliveryChecks {
     if (order === 'none' || (order === 'key' && key === null)) return;
     const sameLine = (each: Execution): boolean =>
       each.group === group && each.topic === topic && each.partition === partition && (order === 'partition' || each.key === key);
-    const beside = running.find((each) => sameLine(each) && (each.actor === actor || !isOut(each.actor, this.world)));
+    const beside = running.find((each) => sameLine(each) && (each.actor === actor || !(isOut(each.actor, this.world) || isOut(actor, this.world))));
     this.world.check('M4', !beside, () => `${describe(execution)} begins beside ${describe(beside!)}`);
     const settled = this.facts.settled(`${group} ${placeOf(topic, partition)}`);
     const before = this.server.broker.log(topic, partition).slice(0, offset);
@@ -106,7 +106,7 @@ export class DeliveryChecks {
     const { id, inbox, deadline, feedback_topic: topic } = JSON.parse(value!.toString()) as Record<string, string | number>;
     if (!isFeedbackTopic(topic)) return false;
     const lane = facts.lanesById.get(String(id));
-    const isForsaken = !lane || lane.actor.dead || lane.outcome !== undefined || Number(deadline ?? Infinity) <= world.time + 500;
+    const isForsaken = !lane || lane.actor.dead || lane.isOver() || Number(deadline ?? Infinity) <= world.time + 500;
     return isForsaken || facts.ended.has(String(id)) || !this.server.has(String(inbox)) || facts.faults.has('long freeze');
   }
 }

@@ -32,6 +32,8 @@ export interface LaneFact {
   readonly sentAt: number;
   readonly deadline: number;
   id: string;
+  /** Whether the producer has done with it: a slow reader sees that later. */
+  isOver: () => boolean;
   readonly values: string[];
   lastAt: number;
   outcome?: 'complete' | 'closed' | { readonly error: unknown };

@@ -156,7 +156,7 @@ class Work {
   /** Asks another service, and answers with what it hears. */
   async nested({ producer }: SimProcess): Promise<unknown> {
     return this.whole(async () => {
-      const lane = producer.open<string>('nested', { n: this.execution.n, nested: true }, { idleTimeoutMs: 8_000 });
+      const lane = producer.open<string>('nested', { n: this.execution.n, nested: true }, { idleTimeoutMs: 3_000 });
       const deadline = (lane as unknown as { request: { deadline: number } }).request.deadline;
       this.world.check('F7', deadline <= this.run.deadline, () => `A nested request may go on to ${deadline}, its outer one to ${this.run.deadline}`);
       const forget = this.run.onAbort(() => {

@@ -13,7 +13,7 @@ const EXCUSES: Readonly<Record<string, readonly string[] | 'never' | 'always'>> 
   MALFORMED_FRAME: 'never',
   INBOX_LOST: ['emptied'],
   CONSUMER_LOST: ['crash', 'close', 'freeze', 'long freeze', 'feedback outage', 'cut', 'emptied'],
-  RESTARTED: ['crash', 'close', 'freeze', 'long freeze', 'rebalance', 'broker outage', 'produce faults', 'retry'],
+  RESTARTED: ['emptied', 'crash', 'close', 'freeze', 'long freeze', 'rebalance', 'broker outage', 'produce faults', 'retry'],
   PUBLISH_TIMEOUT: ['broker outage', 'produce faults'],
   CLOSED: ['close'],
   FEEDBACK_UNWRITABLE: ['feedback outage', 'feedback faults', 'cut', 'emptied'],
@@ -32,7 +32,9 @@ export class LaneChecks {
   ) {}
 
   onSent(lane: LaneFact, request: unknown): void {
-    lane.id = (request as { readonly id: string }).id;
+    const pending = request as { readonly id: string; readonly isOver: boolean };
+    lane.id = pending.id;
+    lane.isOver = () => pending.isOver;
     this.facts.lanesById.set(lane.id, lane);
   }
 

@@ -14,7 +14,7 @@ import { drive } from './virtual-time';
 import { World, type Violation } from './world';
 
 /** Everything is over within so long after the last fault, in ms of virtual time: the longest idle timeout and what surrounds it. */
-const SETTLED_WITHIN_MS = 60_000;
+const SETTLED_WITHIN_MS = 200_000;
 const LOOK_MS = 250;
 
 export interface Outcome {
