@@ -67,15 +67,17 @@ export class Runner {
     const firstAt = this.clock.now();
     let delayMs: number | undefined;
     for (let tries = 1; ; tries++) {
+      if (this.isUnreachable(task)) await this.feedback?.inbox.open().catch(() => undefined);
+      if (task.delivery.revoked.aborted) return { outcome: 'again' };
       const run = this.begin(task, attempt + tries - 1);
       try {
         if (delayMs !== undefined) await slot.rest(this.delay(delayMs, run));
+        if (run.expiresAt <= this.clock.now()) run.expire();
         const failed = run.aborted ? undefined : await this.attempt(run, task.listener);
         if (run.aborted) {
           const result = this.abandoned(run);
           if (run.aborted !== INBOX_LOST) return result;
           await result.lingering;
-          if (task.delivery.revoked.aborted) return { outcome: 'again' };
           delayMs = undefined;
           continue;
         }
@@ -99,6 +101,11 @@ export class Runner {
         this.over(run);
       }
     }
+  }
+
+  /** Whether the inbox that a run would name does not exist just now: control sent to it would be lost. */
+  private isUnreachable({ envelope }: Task): boolean {
+    return this.feedback !== undefined && envelope.feedbackTopic !== null && !this.feedback.inbox.isOpen;
   }
 
   private begin({ listener, delivery, envelope }: Task, attempt: number): Run {

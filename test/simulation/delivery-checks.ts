@@ -67,7 +67,9 @@ export class DeliveryChecks {
     if (order === 'none' || (order === 'key' && key === null)) return;
     const sameLine = (each: Execution): boolean =>
       each.group === group && each.topic === topic && each.partition === partition && (order === 'partition' || each.key === key);
-    const beside = running.find((each) => sameLine(each) && (each.actor === actor || !(isOut(each.actor, this.world) || isOut(actor, this.world))));
+    // In another process, what was told to stop may go on when its partition has moved, as may one that has lost it and does not know.
+    const isApart = (each: Execution): boolean => each.aborted !== undefined || isOut(each.actor, this.world) || isOut(actor, this.world);
+    const beside = running.find((each) => sameLine(each) && (each.actor === actor || !isApart(each)));
     this.world.check('M4', !beside, () => `${describe(execution)} begins beside ${describe(beside!)}`);
     const settled = this.facts.settled(`${group} ${placeOf(topic, partition)}`);
     const before = this.server.broker.log(topic, partition).slice(0, offset);

@@ -7,6 +7,8 @@ interface Place {
   owner: Member | undefined;
   /** Whom the coordinator wants to have it. */
   target: Member | undefined;
+  /** The generation in which its owner got it: commits of an earlier one are not taken. */
+  since: number;
   committed: number;
 }
 
@@ -35,7 +37,7 @@ export class Group {
     for (const topic of member.topics) {
       for (let partition = 0; partition < this.broker.partitions; partition++) {
         const key = placeOf(topic, partition);
-        if (!this.places.has(key)) this.places.set(key, { topic, partition, owner: undefined, target: undefined, committed: 0 });
+        if (!this.places.has(key)) this.places.set(key, { topic, partition, owner: undefined, target: undefined, since: 0, committed: 0 });
       }
     }
     this.rebalanceSoon();
@@ -65,9 +67,9 @@ export class Group {
   }
 
   /** @returns whether it was taken: only the owner's is */
-  commit(key: string, offset: number, member: Member): boolean {
+  commit(key: string, offset: number, member: Member, generation: number): boolean {
     const place = this.places.get(key)!;
-    if (place.owner !== member || !this.members.has(member)) return false;
+    if (place.owner !== member || !this.members.has(member) || generation < place.since) return false;
     const { world, facts } = this.broker;
     const settled = facts.settled(`${this.name} ${key}`);
     for (let each = place.committed; each < offset; each++) {
@@ -116,7 +118,11 @@ export class Group {
       count(place.target);
     }
     this.shuffled = false;
-    for (const place of this.places.values()) place.owner ??= place.target;
+    for (const place of this.places.values()) {
+      if (place.owner || !place.target) continue;
+      place.owner = place.target;
+      place.since = this.generation;
+    }
     for (const member of members) {
       const mine = [...this.places.entries()].filter(([, { owner }]) => owner === member);
       const stays = mine.filter(([, { target }]) => target === member).map(([key]) => key);

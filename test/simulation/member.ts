@@ -206,14 +206,14 @@ export class Member implements MainStreamSubscription {
 
   private async sendCommit(): Promise<boolean> {
     const { world } = this.broker;
-    const { membership } = this;
+    const { membership, generation } = this;
     const due = [...this.held.entries()].filter(([, partition]) => partition.commitDue);
     if (due.length === 0) return true;
     const points = due.map(([key, partition]) => ({ key, partition, point: partition.commitPoint }));
     return new Promise<boolean>((resolve) => {
       world.after(this.broker.delay(), undefined, () => {
         const away = this.broker.isAway || membership !== this.membership;
-        const taken = points.filter(({ key, point }) => !away && this.group.commit(key, point.offset, this));
+        const taken = points.filter(({ key, point }) => !away && this.group.commit(key, point.offset, this, generation));
         world.after(this.broker.delay(), this.actor, () => {
           for (const { partition, point } of taken) partition.onCommitted(point);
           this.dispatcher.pump();

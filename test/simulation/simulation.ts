@@ -36,6 +36,7 @@ export class Simulation {
   private readonly handlers: Handlers;
   private readonly processes = new Map<string, SimProcess>();
   private readonly all: SimProcess[] = [];
+  private isEnding = false;
   private isOver = false;
 
   constructor(
@@ -132,7 +133,7 @@ export class Simulation {
   }
 
   private restart(process: SimProcess): void {
-    if (this.processes.get(process.slot.name) === process) this.start(process.slot.name);
+    if (!this.isEnding && this.processes.get(process.slot.name) === process) this.start(process.slot.name);
   }
 
   private freeze(process: SimProcess, forMs: number): void {
@@ -166,6 +167,7 @@ export class Simulation {
 
   private end(): void {
     const { world, all } = this;
+    this.isEnding = true;
     checkAtTheEnd(this.plan, world, this.facts);
     world.note('all close');
     for (const process of all) world.after(0, process, () => void process.close());
