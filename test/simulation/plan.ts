@@ -96,7 +96,7 @@ export function planOf(seed: number): Plan {
   const random = new Random(Math.imul(seed, 0x9e3779b1) ^ 0x5bd1e995);
   const slots = slotsOf(random);
   const listeners = { work: optionsOf(random), events: optionsOf(random), nested: { ...optionsOf(random), concurrency: 8 } };
-  const sends = Array.from({ length: 3 + random.below(12) }, (_, n) => sendOf(random, n, slots));
+  const sends = Array.from({ length: 2 + random.below(9) }, (_, n) => sendOf(random, n, slots));
   const count = random.chance(0.25) ? 0 : 1 + random.below(5);
   const faults = Array.from({ length: count }, () => faultOf(random, slots));
   return {

@@ -12,7 +12,7 @@ const run = (seed: number, trace = new Trace('off')): Promise<Outcome> => new Si
 
 describe('simulation', () => {
   let uninstall: () => void;
-  beforeAll(() => (uninstall = installVirtualTime()));
+  beforeAll(() => (uninstall = installVirtualTime(REPLAYED !== undefined)));
   afterAll(() => uninstall());
 
   it(`keeps its promises in ${SEEDS} schedules`, { timeout: 60_000 + SEEDS * 20 }, async () => {

@@ -7,14 +7,19 @@ const real = {
   clearTimeout: globalThis.clearTimeout,
   setImmediate: globalThis.setImmediate,
   now: Date.now,
+  stackTraceLimit: Error.stackTraceLimit,
   random: Math.random,
   randomUUID: crypto.randomUUID,
 };
 
 let world: World | undefined;
 
-/** Code under test takes its time, its chance and its ids from the world at hand, wherever it asks for them, until the result is called. */
-export function installVirtualTime(): () => void {
+/**
+ * Code under test takes its time, its chance and its ids from the world at hand, wherever it asks for them, until the result is called.
+ * @param stacks whether errors have stacks, which cost more than anything else here
+ */
+export function installVirtualTime(stacks = false): () => void {
+  if (!stacks) Error.stackTraceLimit = 0;
   type Callback = (...args: unknown[]) => void;
   const set = (kind: string, delayMs: number, work: () => void): unknown => {
     const { current } = world!;
@@ -39,6 +44,7 @@ export function installVirtualTime(): () => void {
   process.on('unhandledRejection', onRejection);
   return () => {
     Object.assign(globalThis, { setTimeout: real.setTimeout, clearTimeout: real.clearTimeout, setImmediate: real.setImmediate });
+    Error.stackTraceLimit = real.stackTraceLimit;
     Date.now = real.now;
     Math.random = real.random;
     crypto.randomUUID = real.randomUUID;
