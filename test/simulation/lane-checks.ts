@@ -13,7 +13,8 @@ const EXCUSES: Readonly<Record<string, readonly string[] | 'never' | 'always'>> 
   MALFORMED_FRAME: 'never',
   INBOX_LOST: ['emptied'],
   CONSUMER_LOST: ['crash', 'close', 'freeze', 'long freeze', 'feedback outage', 'cut', 'emptied'],
-  RESTARTED: ['emptied', 'crash', 'close', 'freeze', 'long freeze', 'rebalance', 'broker outage', 'produce faults', 'retry'],
+  // More than one execution is asked for apart.
+  RESTARTED: 'always',
   PUBLISH_TIMEOUT: ['broker outage', 'produce faults'],
   CLOSED: ['close'],
   FEEDBACK_UNWRITABLE: ['feedback outage', 'feedback faults', 'cut', 'emptied'],
