@@ -9,7 +9,7 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['test/{unit,meta}/**/*.test.ts'] },
+        test: { name: 'unit', include: ['test/{unit,meta,simulation}/**/*.test.ts'] },
       },
       {
         extends: true,

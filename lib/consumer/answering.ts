@@ -35,6 +35,15 @@ export class Answering {
     private readonly options: AnsweringOptions,
   ) {}
 
+  /**
+   * Where the inbox that a run would name to its requester does not exist just now: a promise of a new one, that never rejects. Control
+   * that is sent to the old one is lost.
+   */
+  opening({ feedbackTopic }: Envelope): Promise<void> | undefined {
+    const inbox = this.feedback?.inbox;
+    return feedbackTopic === null || !inbox || inbox.isOpen ? undefined : inbox.open().catch(() => undefined);
+  }
+
   /** Null where nothing is answered: for an event, or for want of a feedback stream that reaches the requester. */
   responderFor({ id, feedbackTopic, inbox, credit }: Envelope, answered: AnsweredRun): Responder | null {
     if (feedbackTopic === null || !this.feedback) return null;

@@ -23,7 +23,7 @@ export function isSource(value: unknown): value is Source {
  * The elements of a source as an Observable that pulls the next one only when there is room. Unlike rxjs' `from`, unsubscribing calls
  * the iterator's `return()` at once, so that a generator's `finally` runs.
  */
-export function fromSource(source: Source, gate: Pick<CallContext, 'room'>): Observable<unknown> {
+export function fromSource(source: Source, call: Pick<CallContext, 'room' | 'lingers'>): Observable<unknown> {
   return new Observable((subscriber) => {
     const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
     let finished = false;
@@ -32,7 +32,7 @@ export function fromSource(source: Source, gate: Pick<CallContext, 'room'>): Obs
         for (let steps = 1; !subscriber.closed; steps++) {
           // Neither room nor elements make it wait, should it give nothing that is written: the process must not stand still for it.
           if (steps % STEPS_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
-          const room = gate.room();
+          const room = call.room();
           if (room) {
             await room;
             if (subscriber.closed) return;
@@ -56,7 +56,8 @@ export function fromSource(source: Source, gate: Pick<CallContext, 'room'>): Obs
       if (finished) return;
       finished = true;
       // A generator that fails while it is torn down has nobody left to tell; a plain one throws at once.
-      void (async () => iterator.return?.())().catch(() => {});
+      const ended = (async () => iterator.return?.())().catch(() => {});
+      call.lingers?.(ended);
     };
   });
 }

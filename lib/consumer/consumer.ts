@@ -79,7 +79,7 @@ export class Consumer {
     }
     if (feedback) {
       this.clients = new ClientCheck(feedback.stream, options.leaseMs);
-      feedback.inbox.receiveControl((message) => this.registry.onControl(message));
+      feedback.inbox.receiveControl(this.registry);
     }
   }
 
@@ -167,7 +167,8 @@ export class Consumer {
     if (this.isLeaving(delivery)) return delivery.release();
     let claimed = id === undefined || duplicates.claim(id);
     while (typeof claimed !== 'boolean') {
-      await claimed;
+      // Without its slot: what it waits for may itself wait for one, between two tries.
+      await slot.rest(claimed);
       if (this.isLeaving(delivery)) return delivery.release();
       claimed = duplicates.claim(id!);
     }

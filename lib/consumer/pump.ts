@@ -25,10 +25,11 @@ export function pump(given: unknown, run: Run): Promise<void> {
 }
 
 /** What slows a source: room for answers, and a source among its elements that is written first. */
-type Gate = Pick<Run, 'room' | 'nested'>;
+type Gate = Pick<Run, 'room' | 'nested' | 'lingers'>;
 
 const innerGate = (run: Run): Gate => ({
   nested: undefined,
+  lingers: (work) => run.lingers(work),
   room() {
     return this.nested ?? run.responder?.room();
   },
@@ -36,16 +37,16 @@ const innerGate = (run: Run): Gate => ({
 
 async function pour(given: unknown, run: Run, gate: Gate): Promise<void> {
   const result = await given;
-  if (run.aborted) return dispose(result);
+  if (run.aborted) return dispose(result, run);
   if (isObservable(result)) return pumpObservable(result, run, gate);
   if (isSource(result)) return pumpObservable(fromSource(result, gate), run, gate);
   write(result, run);
 }
 
 /** What a handler gave too late is ended without being asked for anything. */
-function dispose(result: unknown): void {
+function dispose(result: unknown, run: Run): void {
   if (isSource(result))
-    fromSource(result, { room: () => new Promise(() => {}) })
+    fromSource(result, { room: () => new Promise(() => {}), lingers: (work) => run.lingers(work) })
       .subscribe()
       .unsubscribe();
 }

@@ -1,14 +1,18 @@
 import type { Clock } from '../common/clock';
 import { Deadlines } from '../common/deadlines';
 import { StreambackAbortError } from '../common/errors';
+import type { ControlReceivers } from '../inbox/inbox';
 import type { ControlMessage } from '../protocol/control-message';
 import type { FeedbackStream } from '../streams/feedback-stream';
 import { ClientWatch } from './client-watch';
 import type { Run } from './run';
 import { SilenceWatch } from './silence-watch';
 
+/** Why a run is begun anew under the name of the new inbox. */
+export const INBOX_LOST = new StreambackAbortError('CLIENT_LOST', 'The inbox by which its client reaches it is gone');
+
 /** The runs of this process, and what stops them from outside: control, deadlines, their client's death, and the loss of their messages. */
-export class RunRegistry {
+export class RunRegistry implements ControlReceivers {
   /** Runs of requests by the request's id: what control is for. */
   private readonly requests = new Map<string, Run>();
   /** Runs by what revokes their deliveries: one abort listener a partition, not one a message. */
@@ -43,6 +47,11 @@ export class RunRegistry {
     const run = this.requests.get(message.id);
     if (message.control === 'credit') run?.responder?.grant(message.upTo);
     else run?.abort(new StreambackAbortError('CANCELLED', 'The client does not wait any more'));
+  }
+
+  /** Nobody can stop the runs that named the lost inbox, nor give them credit, which they might wait for without end. */
+  onLost(): void {
+    for (const run of [...this.requests.values()]) run.abort(INBOX_LOST);
   }
 
   close(): void {

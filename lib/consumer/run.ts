@@ -17,6 +17,8 @@ export class Run implements CallContext, Expiring {
   failure: unknown;
   /** What the handler gave: a promise, as a rule. */
   handler: unknown;
+  /** What goes on although it was torn down. */
+  readonly lingering: Promise<unknown>[] = [];
   /** Called once it is over, whatever became of it. */
   onOver?: () => void;
   /** Set while an answer that is a source itself is written: what its handler has to say next waits for it. */
@@ -72,6 +74,8 @@ export class Run implements CallContext, Expiring {
     if (this.abortedBy || this.isOver) return;
     if (!this.cancellable && NOBODY_WAITS.has(reason.code)) return this.responder?.abandon();
     this.abortedBy = reason;
+    // Its end may wait for credit that nobody gives any more.
+    this.responder?.abandon();
     this.controller?.abort(reason);
     for (const teardown of [...this.teardowns]) teardown(reason);
     this.teardowns.clear();
@@ -94,6 +98,10 @@ export class Run implements CallContext, Expiring {
 
   room(): Promise<void> | undefined {
     return this.nested ?? this.responder?.room();
+  }
+
+  lingers(work: Promise<unknown>): void {
+    this.lingering.push(work);
   }
 
   noteFailure(error: unknown, by?: unknown): void {

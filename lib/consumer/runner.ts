@@ -11,7 +11,7 @@ import type { Listener } from './listener';
 import { pump } from './pump';
 import { retryDelayMs } from './retry';
 import { Run } from './run';
-import type { RunRegistry } from './run-registry';
+import { INBOX_LOST, type RunRegistry } from './run-registry';
 import type { Task } from './task';
 
 export interface RunnerOptions extends AnsweringOptions {
@@ -63,26 +63,38 @@ export class Runner {
   async run(task: Task, attempt: number, slot: Slot): Promise<RunResult> {
     const firstAt = this.clock.now();
     let delayMs: number | undefined;
+    let failures = 0;
     for (let tries = 1; ; tries++) {
+      const opening = this.answering.opening(task.envelope);
+      if (opening) await opening;
+      if (task.delivery.revoked.aborted) return { outcome: 'again' };
       const run = this.begin(task, attempt + tries - 1);
       try {
         if (delayMs !== undefined) {
           await slot.rest(this.delay(delayMs, run));
           if (this.leaving) return this.abandoned(run, 'again');
         }
+        if (run.expiresAt <= this.clock.now()) run.expire();
         const failed = run.aborted ? undefined : await this.attempt(run, task.listener);
-        if (run.aborted) return this.abandoned(run);
+        if (run.aborted) {
+          const result = this.abandoned(run);
+          if (run.aborted !== INBOX_LOST) return result;
+          await result.lingering;
+          delayMs = undefined;
+          continue;
+        }
         if (!failed) return { outcome: 'done' };
         const cause = run.failure ?? failed.error;
         if (this.isFailure(run, failed)) {
-          delayMs = mayRestart(run) ? retryDelayMs(task.listener.options.retry, tries, cause) : undefined;
+          failures += 1;
+          delayMs = mayRestart(run) ? retryDelayMs(task.listener.options.retry, failures, cause) : undefined;
           if (delayMs !== undefined) {
             run.responder?.abandon();
             this.options.logger.debug(`'${task.listener.pattern}' failed and is tried again in ${delayMs} ms: ${describeError(cause)}`);
             continue;
           }
-          const error = handlerFailed(task.listener.pattern, cause, tries);
-          const facts = { error, attempts: tries, firstAt, lastAt: this.clock.now() };
+          const error = handlerFailed(task.listener.pattern, cause, failures);
+          const facts = { error, attempts: failures, firstAt, lastAt: this.clock.now() };
           if (!(await this.deadLetters.putAside(task, facts, run.envelope.feedbackTopic !== null))) return { outcome: 'again' };
         }
         await this.onFailure(run, task.listener, failed);
@@ -134,11 +146,11 @@ export class Runner {
     return undefined;
   }
 
-  private abandoned({ aborted, responder, handler }: Run, outcome?: 'again'): RunResult {
+  private abandoned({ aborted, responder, handler, lingering }: Run, outcome?: 'again'): RunResult {
     responder?.abandon();
     if (outcome || DELIVERED_AGAIN.has(aborted!.code)) return { outcome: 'again' };
     // Its key and its slot stay taken as long as it works, or a client could lift any limit by cancelling.
-    return { outcome: 'done', lingering: Promise.resolve(handler).catch(() => undefined) };
+    return { outcome: 'done', lingering: Promise.allSettled([handler, ...lingering]) };
   }
 
   private over(run: Run): void {

@@ -6,6 +6,8 @@ export interface CallContext {
   readonly deadline: number;
   /** Nothing while there is room for a further answer, else a promise of room: what slows a pulling handler (F5). */
   room(): Promise<void> | undefined;
+  /** Told of work that was torn down and ends later: a generator that awaits something goes on until that has come. */
+  lingers?(work: Promise<unknown>): void;
   /**
    * Told the error as the handler threw it, before exception filters make something else of it.
    * @param by the handler

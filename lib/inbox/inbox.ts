@@ -7,6 +7,12 @@ import { decodeFrame, type Frame } from '../protocol/frame';
 import { newInbox } from '../protocol/keys';
 import type { FeedbackStream, InboxItem, InboxReader } from '../streams/feedback-stream';
 
+/** Who takes the control that arrives, and hears that what was sent to the inbox by its last name does not. */
+export interface ControlReceivers {
+  onControl(message: ControlMessage): void;
+  onLost(): void;
+}
+
 /** Who takes what arrives. */
 export interface InboxReceivers {
   /** A frame, for one of this process's lanes. */
@@ -32,7 +38,7 @@ export class Inbox {
   private unreadable = 0;
   private readonly reopenDelay = new Delay();
   private readonly receivers: InboxReceivers[] = [];
-  private readonly controlReceivers: ((message: ControlMessage) => void)[] = [];
+  private readonly controlReceivers: ControlReceivers[] = [];
 
   constructor(
     private readonly feedback: FeedbackStream,
@@ -53,8 +59,8 @@ export class Inbox {
     this.receivers.push(receivers);
   }
 
-  receiveControl(receiver: (message: ControlMessage) => void): void {
-    this.controlReceivers.push(receiver);
+  receiveControl(receivers: ControlReceivers): void {
+    this.controlReceivers.push(receivers);
   }
 
   /** Creates and reads the inbox, once; a failed attempt may be repeated. @throws StreambackConnectionError */
@@ -103,6 +109,7 @@ export class Inbox {
     this.options.logger.error('The inbox is gone with the answers in it: Redis was emptied, evicted it or failed over. Making a new one.');
     const error = new StreambackLaneError('INBOX_LOST', 'The inbox is gone with the answers in it');
     for (const receiver of this.receivers) receiver.onLost(error);
+    for (const receiver of this.controlReceivers) receiver.onLost();
     void this.reopen();
   }
 
@@ -126,7 +133,7 @@ export class Inbox {
           for (const receiver of this.receivers) receiver.onFrame(frame);
         } else {
           const message = decodeControl(value);
-          for (const receive of this.controlReceivers) receive(message);
+          for (const receiver of this.controlReceivers) receiver.onControl(message);
         }
       } catch (error) {
         this.onUnreadable(error);

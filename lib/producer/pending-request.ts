@@ -32,12 +32,17 @@ const TIMEOUT_TEXT: Record<WaitingFor, string> = {
   'next-answer': 'the next answer',
 };
 
+/** So many consumers of one request are remembered: it has one, as a rule. */
+const MAX_CONSUMERS = 100;
+
 /** One request in flight, from its sending to its end. */
 export class PendingRequest implements Expiring {
   /** The group that answers; null before the first frame. */
   group: string | null = null;
   /** It was handed to the main stream: somebody may be handling it. */
   wasSent = false;
+  /** Whose runs have answered and are not followed: each may wait for credit until it is told that the request is over. */
+  unfollowed?: Set<string>;
   private readonly order: FrameOrder;
   private waitingFor: WaitingFor = 'broker';
   private lastActivity: number;
@@ -101,7 +106,10 @@ export class PendingRequest implements Expiring {
   onFrame(frame: Frame): void {
     if (this.over) return;
     const { runs, hasEmitted, currentAttempt: before } = this.order;
+    const followed = this.order.instance;
     const verdict = this.order.accept(frame);
+    this.noteUnfollowed(frame.instance);
+    this.noteUnfollowed(followed);
     if (verdict === 'drop') return;
     if (verdict !== 'deliver') return this.fail(verdict);
     if (this.order.runs !== runs && runs > 0) this.window.restart();
@@ -121,6 +129,12 @@ export class PendingRequest implements Expiring {
     if (frame.hasValue) this.observer.next(frame.value);
     if (ends) this.observer.complete();
     else if (!frame.hasValue || !this.observer.pulls) this.onRead();
+  }
+
+  private noteUnfollowed(instance: string | undefined): void {
+    if (instance === undefined || instance === this.order.instance) return;
+    this.unfollowed ??= new Set();
+    if (this.unfollowed.size < MAX_CONSUMERS) this.unfollowed.add(instance);
   }
 
   /** The reader took one more answer: there is room for another. */

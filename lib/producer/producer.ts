@@ -133,7 +133,7 @@ export class Producer implements PendingRequestOwner {
 
   onOver(request: PendingRequest, cancel: boolean): void {
     this.requests.delete(request.id);
-    if (cancel && request.wasSent) this.control?.cancel(request);
+    if (request.wasSent) this.control?.cancel(request, !cancel);
   }
 
   onGrant(request: PendingRequest, upTo: number): void {
@@ -156,7 +156,7 @@ export class Producer implements PendingRequestOwner {
     if (frame.id === undefined) return;
     const request = this.requests.get(frame.id);
     if (request) request.onFrame(frame);
-    else this.control?.onStrayFrame(frame.id, frame.instance);
+    else this.control?.onStrayFrame(frame);
   }
 
   private start(request: PendingRequest, data: unknown, options: StreambackRequestOptions): void {

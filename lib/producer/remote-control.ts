@@ -1,13 +1,14 @@
 import type { Clock } from '../common/clock';
 import type { FeedbackWriter } from '../inbox/feedback-writer';
 import { encodeControl, type ControlMessage } from '../protocol/control-message';
+import type { Frame } from '../protocol/frame';
 import type { FeedbackStream } from '../streams/feedback-stream';
 import type { PendingRequest } from './pending-request';
 
 /** A grant is said again after so long, in ms, while nothing comes. */
 const GRANT_AGAIN_MS = 1_000;
-/** So many cancelled requests are remembered whose consumer was not known. */
-const MAX_FORSAKEN = 10_000;
+/** So many cancelled requests wait for the one write of their marks. */
+const MAX_UNMARKED = 10_000;
 
 export interface RemoteControlOptions {
   readonly leaseMs: number;
@@ -20,8 +21,6 @@ export class RemoteControl {
   /** Cancelled in this tick, their consumers not known. */
   private unmarked: string[] = [];
   private marking = false;
-  /** The same of late: should one of them answer, it is told. */
-  private readonly forsaken = new Set<string>();
   /** Requests whose grant is on its way: it is not said again meanwhile. */
   private readonly granting = new Set<string>();
   private readonly timers = new Map<() => void, unknown>();
@@ -41,10 +40,15 @@ export class RemoteControl {
     this.every(this.options.leaseMs / 2, this.lookForConsumers);
   }
 
-  /** Nobody waits for it any more: its handler is stopped, or not started. */
-  cancel(request: PendingRequest): void {
-    const { id, instance } = request;
-    if (instance === undefined || !this.tell(instance, { control: 'cancel', id })) this.forsake(id);
+  /**
+   * Nobody waits for it any more: its handlers are stopped, or not started.
+   * @param ended the run that was followed has come to its end; what else answers has not
+   */
+  cancel({ id, instance, unfollowed }: PendingRequest, ended: boolean): void {
+    for (const consumer of unfollowed ?? []) if (consumer !== instance) this.tell(consumer, { control: 'cancel', id });
+    if (ended) return;
+    if (instance === undefined) this.forsake(id);
+    else this.tell(instance, { control: 'cancel', id });
   }
 
   grant({ id, instance }: PendingRequest, upTo: number): void {
@@ -52,9 +56,10 @@ export class RemoteControl {
     if (this.tell(instance, { control: 'credit', id, upTo }, () => this.granting.delete(id))) this.granting.add(id);
   }
 
-  /** A frame of a request that is not in flight came from there. */
-  onStrayFrame(id: string, instance: string | undefined): void {
-    if (instance !== undefined && this.forsaken.delete(id)) this.tell(instance, { control: 'cancel', id });
+  /** A frame of a request that is not in flight: where a run begins with it, that is for nobody. */
+  onStrayFrame({ id, instance, seq, event }: Frame): void {
+    if (instance === undefined || seq !== 0 || event === 'response_end' || event === 'response_end_with_error') return;
+    this.tell(instance, { control: 'cancel', id: id! });
   }
 
   close(): void {
@@ -63,11 +68,9 @@ export class RemoteControl {
     void this.mark();
   }
 
-  /** Whoever comes to it shall not begin it, and is told where it has. */
+  /** Whoever comes to it shall not begin it. */
   private forsake(id: string): void {
-    if (this.forsaken.size >= MAX_FORSAKEN) this.forsaken.clear();
-    this.forsaken.add(id);
-    if (this.unmarked.length >= MAX_FORSAKEN) this.unmarked = [];
+    if (this.unmarked.length >= MAX_UNMARKED) this.unmarked = [];
     if (this.unmarked.push(id) === 1 && !this.marking) setImmediate(() => void this.mark());
   }
 

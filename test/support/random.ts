@@ -15,6 +15,16 @@ export class Random {
     return Math.floor(this.next() * below);
   }
 
+  /** A number from `low` to `high`, exclusive. */
+  between(low: number, high: number): number {
+    return low + this.next() * (high - low);
+  }
+
+  /** True so often, from 0 to 1. */
+  chance(share: number): boolean {
+    return this.next() < share;
+  }
+
   pick<Item>(items: readonly Item[]): Item {
     return items[this.below(items.length)]!;
   }

@@ -84,6 +84,8 @@ export class KafkaOwnership {
       ),
     );
     const revoked: TopicPartition[] = [];
+    // What is lost makes room: it must not be filled from partitions that are lost next.
+    dispatcher.hold(true);
     for (const [key, partition] of [...this.held]) {
       const kept = wanted.has(key);
       if (missedRound || partition.aborted || (!kept && protocol === EAGER_PROTOCOL)) {

@@ -1,5 +1,6 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { StreambackConnectionError, StreambackPublishError } from '../../../lib/common/errors';
+import { from } from 'rxjs';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { StreambackConnectionError, StreambackPublishError, StreambackTimeoutError } from '../../../lib/common/errors';
 import { Consumer, type ConsumerOptions } from '../../../lib/consumer/consumer';
 import { DEFAULT_LISTENER_OPTIONS, type Listener, type StreambackListenerOptions } from '../../../lib/consumer/listener';
 import type { Run } from '../../../lib/consumer/run';
@@ -7,6 +8,7 @@ import { currentCall } from '../../../lib/context/call-context';
 import { FeedbackWriter } from '../../../lib/inbox/feedback-writer';
 import { Inbox } from '../../../lib/inbox/inbox';
 import { Producer } from '../../../lib/producer/producer';
+import { encodeControl } from '../../../lib/protocol/control-message';
 import { encodeEnvelope, type EnvelopeHead } from '../../../lib/protocol/envelope';
 import { feedbackTopicOf, newInbox } from '../../../lib/protocol/keys';
 import type { MainStreamDelivery, MainStreamSubscribeOptions, OutgoingMessage } from '../../../lib/streams/main-stream';
@@ -184,6 +186,26 @@ describe('Consumer', () => {
     expect(await producer.open('work', 1, { timeoutMs: 5_000 }).read()).toBe(true);
   });
 
+  it('M2: an event whose handler fails by another request is tried again and dead-lettered; so is a request by what may pass', async () => {
+    const tries: string[] = [];
+    await serve(
+      (run) => {
+        tries.push(run.id);
+        const error = new StreambackTimeoutError('IDLE_TIMEOUT', 'nobody answers', { waitingFor: 'consumer' });
+        run.noteFailure(error);
+        throw error;
+      },
+      { retry: { times: 1, delayMs: 1 } },
+    );
+    const letters: string[] = [];
+    const publishes = vi.spyOn(main, 'publish');
+    await publish({ id: 'event' });
+    await expect(answers()).rejects.toMatchObject({ message: expect.stringContaining('nobody answers') });
+    await eventually('settled', () => main.settled.length === 2);
+    for (const [{ topic }] of publishes.mock.calls) if (topic !== 'work') letters.push(topic);
+    expect([tries.filter((id) => id === 'event').length, tries.length, letters]).toEqual([2, 4, ['work.dlt']]);
+  });
+
   describe('M6: what cannot be decoded', () => {
     const garbage: OutgoingMessage = {
       topic: 'work',
@@ -322,6 +344,21 @@ describe('Consumer', () => {
       expect(runs).toBe(1);
     });
 
+    it('M3: what waits for the other one leaves its slot to that between two tries', async () => {
+      const tries: number[] = [];
+      await serve(
+        (run) => {
+          tries.push(run.attempt);
+          if (tries.length === 1) throw new Error('once');
+        },
+        { concurrency: 1, retry: { times: 1, delayMs: 1 } },
+      );
+      await publish({ id: 'same' });
+      await publish({ id: 'same' });
+      await eventually('both settled', () => main.settled.length === 2);
+      expect(tries).toEqual([1, 2]);
+    });
+
     it('M2: what comes again while its end is being written is not settled by that', async () => {
       let store = (): void => {};
       const stored = new Promise<void>((resolve) => (store = resolve));
@@ -359,6 +396,74 @@ describe('Consumer', () => {
       expect(aborted).toEqual(['CANCELLED']);
       await eventually('settled', () => main.settled.length === 1);
       expect(leftOver()).toBe(0);
+    });
+
+    /** An inbox of a client that says nothing by itself. */
+    let asking: Inbox;
+    beforeEach(() => (asking = new Inbox(feedback, { leaseMs: 5_000, ttlMs: 300_000, logger })));
+    afterEach(() => asking.close());
+    const cancel = (id: string) => feedback.write(inbox.key, [{ field: 'control', value: encodeControl({ control: 'cancel', id }) }]);
+
+    it('F6: a handler that has ended and whose answers wait for credit is done with at a cancel', async () => {
+      await asking.open();
+      await serve(() => from([1, 2, 3]));
+      await publish({ feedbackTopic: feedbackTopicOf('a'), id: 'a', inbox: asking.key, credit: 1 });
+      await ticks();
+      expect(main.settled).toEqual([]);
+      await cancel('a');
+      await eventually('settled', () => main.settled.length === 1);
+      expect(leftOver()).toBe(0);
+    });
+
+    it('M4: a generator that awaits something when it is cancelled keeps its key until it ends', async () => {
+      const running: string[] = [];
+      let go = (): void => {};
+      await asking.open();
+      await serve(async function* (run) {
+        running.push(run.id);
+        yield 1;
+        await new Promise<void>((resolve) => (go = resolve));
+        running.splice(running.indexOf(run.id), 1);
+      });
+      await publish({ feedbackTopic: feedbackTopicOf('a'), id: 'a', inbox: asking.key }, 'null', 'key');
+      await publish({ feedbackTopic: feedbackTopicOf('b'), id: 'b', inbox: asking.key }, 'null', 'key');
+      await eventually('running', () => running.length === 1);
+      await ticks();
+      await cancel('a');
+      await eventually('settled', () => main.settled.length === 1);
+      await ticks();
+      expect(running).toEqual(['a']);
+      go();
+      await eventually('the next runs', () => running[0] === 'b');
+      expect(running).toEqual(['b']);
+      go();
+    });
+
+    it('F6: runs that name an inbox that is lost begin anew under the name of the next one', async () => {
+      const lost = vi.spyOn(feedback, 'openReader');
+      const instances: unknown[] = [];
+      asking.receive({ onFrame: ({ instance, attempt }) => void instances.push([instance, attempt]), onLost: () => {} });
+      await asking.open();
+      const aborted: unknown[] = [];
+      await serve((run) => {
+        run.onAbort((reason) => void aborted.push(reason.code));
+        return run.attempt === 1 ? new Promise((resolve) => run.onAbort(resolve)) : 'fine';
+      });
+      const first = inbox.key;
+      await publish({ feedbackTopic: feedbackTopicOf('a'), id: 'a', inbox: asking.key });
+      await eventually('accepted', () => instances.length === 1);
+      lost.mock.calls.find(([{ inbox: key }]) => key === first)![0].onLost();
+      expect(inbox.isOpen).toBe(false);
+      await eventually('answered', () => instances.length === 2);
+      expect([aborted, instances]).toEqual([
+        ['CLIENT_LOST'],
+        [
+          [first, 1],
+          [inbox.key, 2],
+        ],
+      ]);
+      expect(inbox.isOpen).toBe(true);
+      await eventually('settled', () => main.settled.length === 1);
     });
 
     it('F6: a client whose inbox is gone stops the handler; the message is done with', async () => {

@@ -22,7 +22,7 @@ describe('Inbox', () => {
     inbox = new Inbox(stream, { leaseMs: 5_000, ttlMs: 300_000, logger });
     [frames, controls, losses] = [[], [], []];
     inbox.receive({ onFrame: (frame) => void frames.push(frame), onLost: (error) => void losses.push(error) });
-    inbox.receiveControl((message) => void controls.push(message));
+    inbox.receiveControl({ onControl: (message) => void controls.push(message), onLost: () => {} });
   });
   afterEach(async () => {
     await inbox.close();

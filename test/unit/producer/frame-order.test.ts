@@ -162,4 +162,16 @@ describe('FrameOrder', () => {
       from('one', ['end', 2, 3]),
     ]).toEqual(['deliver', 'drop', 'deliver', 'drop', 'deliver']);
   });
+
+  it('F2: goes on with a consumer that was held to be gone and was only away, and with another from its beginning', () => {
+    const accept = (order: FrameOrder, short: Short): string => String(order.accept(frame(short)));
+    const [same, other] = [new FrameOrder(), new FrameOrder()];
+    for (const order of [same, other]) {
+      expect(accept(order, ['a', 0])).toBe('deliver');
+      order.forget();
+      expect(order.instance).toBeUndefined();
+    }
+    expect([accept(same, ['v', 1]), accept(same, ['end', 2]), same.instance]).toEqual(['deliver', 'deliver', 'A']);
+    expect([accept(other, ['v', 0, 0, 1, 'B']), accept(other, ['v', 1, 0, 1, 'A']), other.instance]).toEqual(['deliver', 'drop', 'B']);
+  });
 });

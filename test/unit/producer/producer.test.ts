@@ -269,8 +269,9 @@ describe('Producer', () => {
       request.close();
       await ticks();
       expect([...(await feedback.cancelled([request.id, 'other']))]).toEqual([request.id]);
-      arrive(encoder(request.id).accepted());
-      arrive(encoder(request.id).response('1'));
+      const frames = encoder(request.id);
+      arrive(frames.accepted());
+      arrive(frames.response('1'));
       await ticks();
       expect(controls()).toEqual([[CONSUMER, { control: 'cancel', id: request.id }]]);
     });
@@ -283,7 +284,7 @@ describe('Producer', () => {
       arrive(new FrameEncoder(next).response('1'));
       expect(error()).toMatchObject({ code: 'RESTARTED' });
       await ticks();
-      expect(controls()).toEqual([[next.instance, { control: 'cancel', id: request.id }]]);
+      expect(controls().map(([key]) => key)).toEqual([CONSUMER, next.instance]);
     });
 
     it('F6: where its consumer is lost, a lane that was read has its request marked, so that no other begins it', async () => {
@@ -298,6 +299,45 @@ describe('Producer', () => {
       arrive(new FrameEncoder({ id: request.id, sourceGroup: 'g', run: 1, attempt: 1, instance: 'streamback_inbox_next' }).accepted());
       await ticks();
       expect(controls().map(([key]) => key)).toEqual([CONSUMER, 'streamback_inbox_next']);
+    });
+
+    const OTHER = 'streamback_inbox_other';
+    const otherEncoder = (id: string, run: number, sourceGroup: string) =>
+      new FrameEncoder({ id, sourceGroup, run, attempt: 1, instance: OTHER });
+
+    it('F6: runs that are not followed are told when the request is over, one way or the other', async () => {
+      const [completed, restarted] = [send(), send()];
+      await ticks();
+      arrive(encoder(completed.request.id).response('1'), otherEncoder(completed.request.id, 0, 'another').response('2'));
+      arrive(encoder(restarted.request.id).response('1'));
+      await ticks();
+      expect(controls()).toEqual([]);
+      const frames = encoder(completed.request.id);
+      frames.response('1');
+      arrive(frames.end());
+      await ticks();
+      expect(completed.seen).toEqual([1, 'complete']);
+      expect(controls()).toEqual([[OTHER, { control: 'cancel', id: completed.request.id }]]);
+      feedback.writes[0]!.settle('written');
+      await ticks();
+      arrive(otherEncoder(restarted.request.id, 1, 'reports').response('1'));
+      expect(restarted.error()).toMatchObject({ code: 'RESTARTED' });
+      await ticks();
+      expect(controls().slice(1)).toEqual([
+        [CONSUMER, { control: 'cancel', id: restarted.request.id }],
+        [OTHER, { control: 'cancel', id: restarted.request.id }],
+      ]);
+    });
+
+    it('F6: a run that begins when its request is over is told at its first frame, unless that is its end', async () => {
+      const { request } = send();
+      await ticks();
+      arrive(encoder(request.id).end());
+      const late = otherEncoder(request.id, 1, 'reports');
+      arrive(otherEncoder(request.id, 2, 'reports').end());
+      arrive(late.response('1'), late.response('2'));
+      await ticks();
+      expect(controls()).toEqual([[OTHER, { control: 'cancel', id: request.id }]]);
     });
 
     it('a timeout sends a cancel as well', async () => {
