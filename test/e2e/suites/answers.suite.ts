@@ -447,7 +447,8 @@ export function answersSuite(title: string, streams: () => string | StreambackSt
         other.send('slow-generator', id).subscribe({ next: () => void other.close(), error: resolve }),
       );
       expect(await outcome).toMatchObject({ code: 'CLOSED' });
-      expect(await ended).toBe('CANCELLED');
+      // Its cancel and the end of its inbox are on two ways: whichever the handler's process hears of first.
+      expect(['CANCELLED', 'CLIENT_LOST']).toContain(await ended);
     });
 
     it('F6: stops a handler that has not answered yet', async () => {
