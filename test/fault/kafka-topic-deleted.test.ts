@@ -131,10 +131,42 @@ describeWith(['own-kafka'], 'a topic is deleted', () => {
     );
     expect(lost).toBe(0);
     expect(slowestMs).toBeLessThan(MOST_MS);
-    expect(loud()).toHaveLength(1);
-    expect(loud()[0]).toContain(deleted);
+    expect(loud()).toEqual([expect.stringContaining(`'${deleted}' was deleted`)]);
     await stream.close();
     await producer.close();
+  });
+
+  it('a consumer of that topic alone waits for it, says so once, and reads it when it is there again', { timeout: 120_000 }, async () => {
+    const topic = freshName('only');
+    await create(topic);
+    const { stream, loud, logger } = open({ createTopics: false });
+    const handled: string[] = [];
+    await stream.subscribe({
+      group: freshName('group'),
+      topics: [topic],
+      maxInFlight: 100,
+      drainTimeoutMs: 1_000,
+      onDelivery: (delivery) => {
+        handled.push(String(delivery.message.value));
+        delivery.settle();
+      },
+    });
+    await send(stream, topic, 'old');
+    await eventually('the old one is handled', () => handled.length === 1);
+    await remove(topic);
+    // Several tries.
+    await eventually('it is looked for', () => logger.having(`Topic '${topic}' does not exist`).length > 3, { timeoutMs: 60_000 });
+    expect(loud()).toEqual([expect.stringContaining('was deleted'), expect.stringContaining('trying again until it works')]);
+    await create(topic);
+    await eventually('it can be published to', () =>
+      send(stream, topic, 'new').then(
+        () => true,
+        () => false,
+      ),
+    );
+    await eventually('the new one is handled', () => handled.includes('new'), { timeoutMs: 30_000 });
+    expect(loud()).toHaveLength(2);
+    await stream.close();
   });
 
   it(

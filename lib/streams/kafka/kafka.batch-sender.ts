@@ -1,16 +1,29 @@
 import { backoffDelayMs } from '../../common/backoff';
 import { StreambackConnectionError, StreambackPublishError } from '../../common/errors';
 import { Delay } from '../../common/waiting';
-import { classifyFailure, describeFailure, toConnectionError } from './kafka.errors';
-import { PublishQueue, type PendingMessage } from './kafka.publish-queue';
+import { classifyFailure, describeFailure, isOfOnePartition, toConnectionError } from './kafka.errors';
+import { PublishQueue, type PendingMessage, type PublishTopic } from './kafka.publish-queue';
 
 const BACKOFF = { delayMs: 50, factor: 2, maxDelayMs: 1_000, jitter: 0.2 };
 /** A topic's batches do not become smaller than this when the broker refuses them as too large, in bytes. */
 const LEAST_PARTITION_BYTES = 16_384;
 
+/** A batch that failed so often, over about 1.5 s, because of some partition goes apart: the election of a leader may take a while. */
+const APART_AT_TRY = 6;
+/** The most topics that go apart, each with connections of its own. */
+const MAX_APART = 16;
+
+/** A way of its own to the brokers. */
+export interface PublishWay {
+  send(messages: readonly PendingMessage[]): Promise<void>;
+  discard(): Promise<void>;
+}
+
 export interface BatchSenderOptions {
   /** Sends messages in one request; rejects with what kafkajs gave. The seam for tests. */
   readonly send: (messages: readonly PendingMessage[]) => Promise<void>;
+  /** Opens a way for a topic that holds others up; without it, none goes apart. */
+  readonly apart?: () => PublishWay;
   /** The broker does not know a topic of a batch: takes out of it what must wait for its topic, by marking it done. */
   readonly onUnknownTopic: (messages: readonly PendingMessage[]) => Promise<void>;
   /** A batch failed and is tried again (the error), or one got through again (`undefined`). */
@@ -33,6 +46,7 @@ export class BatchSender {
   private expiry: NodeJS.Timeout | undefined;
   private readonly retryDelay = new Delay();
   private idle: (() => void)[] = [];
+  private readonly apart = new Map<PublishTopic, BatchSender>();
 
   constructor(private readonly options: BatchSenderOptions) {}
 
@@ -53,8 +67,11 @@ export class BatchSender {
 
   /** Resolves when nothing waits or is on its way. */
   async drained(): Promise<void> {
-    if (!this.running && this.queue.size === 0) return;
-    await new Promise<void>((resolve) => this.idle.push(resolve));
+    while (this.busy) await new Promise<void>((resolve) => this.idle.push(resolve));
+  }
+
+  private get busy(): boolean {
+    return this.running || this.queue.size > 0 || this.apart.size > 0;
   }
 
   /** Gives up what is left with CLOSED. */
@@ -63,6 +80,7 @@ export class BatchSender {
     this.retryDelay.end();
     clearInterval(this.expiry);
     this.expiry = undefined;
+    for (const sender of this.apart.values()) sender.end();
     this.sending.forEach(close);
     this.queue.expire(Infinity, close);
   }
@@ -70,13 +88,49 @@ export class BatchSender {
   private async run(): Promise<void> {
     this.running = true;
     while (this.queue.size > 0) {
-      const batch = this.queue.take();
+      const batch = this.queue.take().filter((message) => !this.goesApart(message));
       this.sending = batch;
       if (batch.length > 0) await this.deliver(batch);
       this.sending = [];
     }
     this.running = false;
+    this.wakeIdle();
+  }
+
+  private wakeIdle(): void {
     for (const resolve of this.idle.splice(0)) resolve();
+  }
+
+  /** What is behind a message of its topic goes after it. */
+  private goesApart(message: PendingMessage): boolean {
+    const sender = this.apart.get(message.topic);
+    sender?.push(message);
+    return sender !== undefined;
+  }
+
+  /** Each topic of a batch goes its own way until it has got through, so that those that can be sent to need not wait for the other. */
+  private separate(batch: readonly PendingMessage[]): boolean {
+    const topics = new Set(batch.map(({ topic }) => topic));
+    if (!this.options.apart || this.apart.size + topics.size > MAX_APART) return false;
+    const { apart, ...options } = this.options;
+    for (const topic of topics) {
+      const way = apart();
+      const sender = new BatchSender({ ...options, send: (messages) => way.send(messages), onTrouble: () => undefined });
+      this.apart.set(topic, sender);
+      for (const message of batch) if (message.topic === topic) sender.push(message);
+      void this.rejoin(topic, sender, way);
+    }
+    return true;
+  }
+
+  private async rejoin(topic: PublishTopic, sender: BatchSender, way: PublishWay): Promise<void> {
+    do await sender.drained();
+    while (sender.busy);
+    this.apart.delete(topic);
+    sender.end();
+    this.recovered();
+    this.wakeIdle();
+    await way.discard();
   }
 
   private async deliver(batch: readonly PendingMessage[], divided = false): Promise<void> {
@@ -104,6 +158,7 @@ export class BatchSender {
         }
         if (failure === 'unknown-topic') await this.options.onUnknownTopic(live).catch(() => undefined);
         else this.trouble(error);
+        if (attempt >= APART_AT_TRY && isOfOnePartition(error) && this.separate(live)) return;
         await this.retryDelay.wait(backoffDelayMs(attempt, BACKOFF));
       }
     }
@@ -172,7 +227,7 @@ export class BatchSender {
   }
 
   private recovered(): void {
-    if (!this.troubled) return;
+    if (!this.troubled || this.apart.size > 0) return;
     this.troubled = false;
     this.options.onTrouble(undefined);
   }

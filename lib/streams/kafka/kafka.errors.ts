@@ -33,6 +33,15 @@ const PASSING_TYPES = new Set([
   'LEADER_NOT_AVAILABLE',
   'NOT_LEADER_FOR_PARTITION',
   'UNKNOWN_TOPIC_OR_PARTITION',
+  'KafkaJSGroupCoordinatorNotFound',
+]);
+
+/** A broker answers, and cannot take messages for a partition: others are not concerned. */
+const ONE_PARTITION_TYPES = new Set([
+  'LEADER_NOT_AVAILABLE',
+  'NOT_LEADER_FOR_PARTITION',
+  'NOT_ENOUGH_REPLICAS',
+  'NOT_ENOUGH_REPLICAS_AFTER_APPEND',
 ]);
 
 /** The error that began it: kafkajs wraps it once for each retrier that gave up. */
@@ -59,7 +68,12 @@ export function classifyFailure(error: unknown): KafkaFailure {
 }
 
 /** Whether it is usual for a moment, as when a broker starts. */
-export const isPassing = (error: unknown): boolean => PASSING_TYPES.has(rootCause(error).type ?? '');
+export function isPassing(error: unknown): boolean {
+  const { type, name } = rootCause(error);
+  return PASSING_TYPES.has(type ?? name ?? '');
+}
+
+export const isOfOnePartition = (error: unknown): boolean => ONE_PARTITION_TYPES.has(rootCause(error).type ?? '');
 
 /** One line about a failure, without secrets. */
 export function describeFailure(error: unknown): string {

@@ -1,17 +1,14 @@
 import type { Kafka, Message, Producer } from 'kafkajs';
-import { StreambackConnectionError, StreambackPublishError } from '../../common/errors';
+import { StreambackConnectionError } from '../../common/errors';
 import type { StreambackLogger } from '../../common/logger';
-import { limited, within } from '../../common/waiting';
 import type { MessageHeader, OutgoingMessage, StreamStatus } from '../main-stream';
 import { BatchSender } from './kafka.batch-sender';
 import { describeFailure, isPassing, toConnectionError } from './kafka.errors';
 import type { StreambackKafkaOptions } from './kafka.options';
+import { ProducerClient } from './kafka.producer-client';
 import { createPublishTopic, place, sizeOfRecord, type PendingMessage, type PublishTopic } from './kafka.publish-queue';
 import type { KafkaTopics } from './kafka.topics';
 
-const DEFAULT_METADATA_MAX_AGE_MS = 300_000;
-const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
-const DISCONNECT_TIMEOUT_MS = 2_000;
 const LOUD_AT_TRY = 4;
 /** Topics whose names are kept; beyond, all are looked up anew. Bounds what callers with ever new names can take. */
 const MAX_KNOWN_TOPICS = 10_000;
@@ -38,18 +35,23 @@ interface KnownTopic extends PublishTopic {
 export class KafkaProducer {
   private readonly known = new Map<string, KnownTopic>();
   private readonly sender: BatchSender;
-  private readonly metadataMaxAgeMs: number;
-  private producer: Promise<Producer> | undefined;
+  private readonly client: ProducerClient;
   private closed: Promise<void> | undefined;
   private failedTries = 0;
   /** The outage has been logged: loud once, quiet after. */
   private said = false;
 
   constructor(private readonly settings: KafkaProducerOptions) {
-    this.metadataMaxAgeMs = settings.options.producer?.metadataMaxAge ?? DEFAULT_METADATA_MAX_AGE_MS;
+    const { kafka, options, onStatus } = settings;
+    this.client = new ProducerClient(kafka, options, () => onStatus('connected'));
     this.sender = new BatchSender({
       publishTimeoutMs: settings.publishTimeoutMs,
-      send: (messages) => this.send(messages),
+      send: (messages) => this.client.send(messages),
+      apart: () => {
+        // kafkajs has no leader of any topic while one that it was ever given has none: a new one has forgotten it.
+        void this.client.discard();
+        return new ProducerClient(kafka, options);
+      },
       onUnknownTopic: (messages) => this.onUnknownTopic(messages),
       onTrouble: (error) => this.onTrouble(error),
     });
@@ -59,7 +61,7 @@ export class KafkaProducer {
   async connect(): Promise<void> {
     if (this.closed) throw closedError();
     try {
-      await this.connected();
+      await this.client.connected();
     } catch (error) {
       throw toConnectionError(error, `Connecting to Kafka at ${this.settings.address}`);
     }
@@ -80,7 +82,7 @@ export class KafkaProducer {
       const bytes = sizeOfRecord(record);
       const message: PendingMessage = { topic, createTopic, record, bytes, deadline, resolve, reject, done: false, sent: false };
       this.enqueue(message, topic);
-      if (topic.partitions > 0 && now - topic.checkedAt > this.metadataMaxAgeMs) void this.refresh(topic, now);
+      if (topic.partitions > 0 && now - topic.checkedAt > this.client.metadataMaxAgeMs) void this.refresh(topic, now);
     });
   }
 
@@ -91,7 +93,7 @@ export class KafkaProducer {
 
   /** The driver's own producer, once connected. */
   unwrap(): Promise<Producer> | undefined {
-    return this.producer;
+    return this.client.unwrap();
   }
 
   private async end(): Promise<void> {
@@ -102,7 +104,7 @@ export class KafkaProducer {
       await this.sender.drained();
     } while (lookups().length > 0);
     this.sender.end();
-    await this.discard();
+    await this.client.discard();
   }
 
   private enqueue(message: PendingMessage, topic: KnownTopic): void {
@@ -189,70 +191,7 @@ export class KafkaProducer {
       }
     }
     // kafkajs asks for every topic it was ever given, and one that is gone fails them all: a new one has forgotten it.
-    await this.discard();
-  }
-
-  /** kafkajs may lose a request together with its connection: a client of which that is so is given up. */
-  private async send(messages: readonly PendingMessage[]): Promise<void> {
-    const { send, client } = this.settings.options;
-    const requestMs = Math.max(send?.timeout ?? 0, client?.requestTimeout ?? 0, DEFAULT_REQUEST_TIMEOUT_MS);
-    // Metadata may have to be asked for before.
-    await limited(this.request(messages), 2 * requestMs + DISCONNECT_TIMEOUT_MS, () => {
-      void this.discard();
-      return new StreambackPublishError('PUBLISH_TIMEOUT', 'kafkajs did not answer');
-    });
-  }
-
-  private async request(messages: readonly PendingMessage[]): Promise<void> {
-    const producer = await this.connected();
-    const byTopic = new Map<PublishTopic, { topic: string; messages: Message[]; partitions: Set<number> }>();
-    for (const message of messages) {
-      let group = byTopic.get(message.topic);
-      if (!group) byTopic.set(message.topic, (group = { topic: message.topic.name, messages: [], partitions: new Set() }));
-      group.messages.push(message.record);
-      group.partitions.add(message.record.partition!);
-      message.sent = true;
-    }
-    const answers = await producer.sendBatch({ ...this.settings.options.send, topicMessages: [...byTopic.values()] });
-    if (this.settings.options.send?.acks === 0) return;
-    let partitions = 0;
-    for (const group of byTopic.values()) partitions += group.partitions.size;
-    // kafkajs passes over a partition whose leader it does not know, and resolves.
-    if (answers.length < partitions)
-      throw new StreambackPublishError('PUBLISH_TIMEOUT', `${partitions - answers.length} partitions were not acknowledged`);
-  }
-
-  private connected(): Promise<Producer> {
-    this.producer ??= this.open();
-    return this.producer;
-  }
-
-  private async open(): Promise<Producer> {
-    const producer = this.settings.kafka.producer({
-      allowAutoTopicCreation: false,
-      metadataMaxAge: this.metadataMaxAgeMs,
-      // Its own retry forgets messages of the brokers that had answered (kafkajs pull request 1798).
-      retry: { retries: 0 },
-      createPartitioner: () => partitionAsWritten,
-    });
-    try {
-      await producer.connect();
-      this.settings.onStatus('connected');
-      return producer;
-    } catch (error) {
-      this.producer = undefined;
-      await producer.disconnect().catch(() => undefined);
-      throw error;
-    }
-  }
-
-  private async discard(): Promise<void> {
-    const producer = this.producer;
-    this.producer = undefined;
-    await within(
-      producer?.then((each) => each.disconnect()),
-      DISCONNECT_TIMEOUT_MS,
-    );
+    await this.client.discard();
   }
 
   /** @param error of the last try; `undefined` when it succeeded */
@@ -272,14 +211,6 @@ export class KafkaProducer {
     logger.warn(`Publishing to Kafka at ${address} is interrupted, trying again: ${describeFailure(error)}`);
     onStatus('reconnecting');
   }
-}
-
-/** kafkajs passes over a partition that its metadata lacks, and resolves: refused here, so that it asks for them anew. */
-function partitionAsWritten({ message, partitionMetadata }: { message: Message; partitionMetadata: readonly unknown[] }): number {
-  if (message.partition! < partitionMetadata.length) return message.partition!;
-  throw Object.assign(new StreambackPublishError('PUBLISH_TIMEOUT', `Partition ${message.partition} is not known yet`), {
-    name: 'KafkaJSMetadataNotLoaded',
-  });
 }
 
 function headersOf(headers: readonly MessageHeader[]): NonNullable<Message['headers']> {

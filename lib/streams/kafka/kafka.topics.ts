@@ -7,6 +7,7 @@ import type { StreambackKafkaOptions } from './kafka.options';
 /** How long a missing topic is waited for, in ms: a service that starts beside its client creates it within that. */
 export const UNKNOWN_TOPIC_WAIT_MS = 2_000;
 const LOOKUP_INTERVAL_MS = 100;
+const LOOKS_FOR_MISSING = 3;
 /** Whatever is asked, in ms: beyond kafkajs' own limits for connecting, its tries and a request. */
 const ANSWER_TIMEOUT_MS = 60_000;
 const DISCONNECT_TIMEOUT_MS = 2_000;
@@ -28,9 +29,13 @@ export class KafkaTopics {
     return typeof found === 'number' ? found : undefined;
   }
 
-  /** Whether there is no such topic. @throws StreambackConnectionError */
+  /** Whether there is no such topic. Asked several times: some broker may not have heard of it yet. @throws StreambackConnectionError */
   async isMissing(topic: string): Promise<boolean> {
-    return (await this.lookUp(topic)) === 'missing';
+    for (let look = 0; look < LOOKS_FOR_MISSING; look++) {
+      if (look > 0) await new Promise((resolve) => setTimeout(resolve, LOOKUP_INTERVAL_MS));
+      if ((await this.lookUp(topic)) !== 'missing') return false;
+    }
+    return true;
   }
 
   private lookUp(topic: string): Promise<number | 'missing' | 'without leader'> {

@@ -16,17 +16,25 @@ class Bench {
   readonly batches: string[][] = [];
   readonly partitions: number[][] = [];
   readonly troubles: unknown[] = [];
+  opened = 0;
   readonly sender: BatchSender;
   readonly topics = new Map<string, PublishTopic>();
 
   constructor(
     private readonly answer: Send = () => Promise.resolve(),
     private readonly timeoutMs = 10_000,
+    apart?: Send,
   ) {
     this.sender = new BatchSender({
       publishTimeoutMs: timeoutMs,
       onTrouble: (error) => this.troubles.push(error),
       onUnknownTopic: () => Promise.resolve(),
+      ...(apart && {
+        apart: () => {
+          this.opened += 1;
+          return { send: apart, discard: () => Promise.resolve(void (this.opened -= 1)) };
+        },
+      }),
       send: (messages) => {
         this.batches.push(messages.map(({ record }) => String(record.value)));
         this.partitions.push(messages.map(({ record }) => record.partition!));
@@ -172,6 +180,55 @@ describe('BatchSender', () => {
   it('fails all when the login is refused', async () => {
     const bench = new Bench(() => Promise.reject(Object.assign(new Error('no'), { name: 'KafkaJSSASLAuthenticationError' })));
     await expect(bench.publish('a')).rejects.toMatchObject({ code: 'AUTHENTICATION_FAILED', retryable: false });
+  });
+
+  it('a topic whose leader is away does not hold up others, keeps its order, and joins them again', async () => {
+    let away = true;
+    const arrived: string[] = [];
+    const send: Send = (messages) => {
+      if (away && messages.some(({ topic }) => topic.name === 'stuck')) return Promise.reject(kafkaError('LEADER_NOT_AVAILABLE'));
+      arrived.push(...messages.map(({ record }) => String(record.value)));
+      return Promise.resolve();
+    };
+    const bench = new Bench(send, 30_000, send);
+    const first = [bench.publish('s0', { topic: 'stuck', key: 'k' }), bench.publish('a')];
+    await vi.advanceTimersByTimeAsync(4_000);
+    expect(arrived).toEqual(['a']);
+    const rest = [bench.publish('s1', { topic: 'stuck', key: 'k' }), bench.publish('b'), bench.publish('s2', { topic: 'stuck', key: 'k' })];
+    await vi.advanceTimersByTimeAsync(1);
+    expect(arrived).toEqual(['a', 'b']);
+    expect(bench.opened).toBe(1);
+    away = false;
+    await vi.advanceTimersByTimeAsync(2_000);
+    await Promise.all([...first, ...rest]);
+    expect(arrived).toEqual(['a', 'b', 's0', 's1', 's2']);
+    expect(bench.opened).toBe(0);
+    expect(bench.troubles.filter((error) => error === undefined)).toHaveLength(1);
+    bench.batches.length = 0;
+    await bench.publish('s3', { topic: 'stuck' });
+    expect(bench.batches).toEqual([['s3']]);
+    bench.sender.end();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('closing waits for what goes apart, and gives it up in the end', async () => {
+    const bench = new Bench(
+      () => Promise.reject(kafkaError('NOT_ENOUGH_REPLICAS')),
+      30_000,
+      () => Promise.reject(kafkaError('NOT_ENOUGH_REPLICAS')),
+    );
+    const stuck = bench.publish('s').catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(bench.opened).toBe(1);
+    let drained = false;
+    void bench.sender.drained().then(() => (drained = true));
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(drained).toBe(false);
+    await vi.advanceTimersByTimeAsync(25_000);
+    expect(drained).toBe(true);
+    expect(await stuck).toMatchObject({ code: 'PUBLISH_TIMEOUT' });
+    bench.sender.end();
+    expect([bench.opened, vi.getTimerCount()]).toEqual([0, 0]);
   });
 
   it('drains, and leaves no timer behind when it ends', async () => {
