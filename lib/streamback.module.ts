@@ -4,6 +4,7 @@ import {
   type DynamicModule,
   type FactoryProvider,
   type ModuleMetadata,
+  type OnApplicationBootstrap,
   type OnApplicationShutdown,
   type OnModuleDestroy,
   type Provider,
@@ -12,6 +13,7 @@ import {
 import { ModulesContainer } from '@nestjs/core';
 import { invalidOption } from './common/option-rules';
 import type { StreambackOptions, StreambackOptionsFactory } from './streamback.options';
+import { StreambackSchedules, StreambackSchedulesModule } from './streamback.schedules';
 import {
   DEFAULT_CONNECTION,
   getStreambackClientToken,
@@ -41,14 +43,25 @@ export interface StreambackModuleAsyncOptions extends Pick<ModuleMetadata, 'impo
   readonly extraProviders?: Provider[];
 }
 
-/** Shut down before any other module: handlers are drained while what they use still lives. */
-@Module({})
-class StreambackDrainModule implements OnModuleDestroy {
-  constructor(@Inject(ModulesContainer) private readonly modules: ModulesContainer) {
+/**
+ * Started after, and shut down before any other module: methods are called and handlers are drained while what they use lives. Schedules end
+ * first, so that nothing new comes of them.
+ */
+@Module({ imports: [StreambackSchedulesModule] })
+class StreambackDrainModule implements OnApplicationBootstrap, OnModuleDestroy {
+  constructor(
+    @Inject(ModulesContainer) private readonly modules: ModulesContainer,
+    @Inject(StreambackSchedules) private readonly schedules: StreambackSchedules,
+  ) {
     setShutdownOrder(modules, StreambackDrainModule, -1);
   }
 
+  onApplicationBootstrap(): void {
+    this.schedules.start();
+  }
+
   async onModuleDestroy(): Promise<void> {
+    await this.schedules.end();
     const providers = [...this.modules.values()].flatMap((module) => [...module.providers]);
     const servers = providers.filter(([token]) => isStreambackToken('server', token)).map(([, { instance }]) => instance as unknown);
     await Promise.all(servers.filter((server) => server instanceof StreambackServer).map((server) => server.drain()));
@@ -56,7 +69,7 @@ class StreambackDrainModule implements OnModuleDestroy {
 }
 
 /** Registers a connection: its `StreambackServer`, and its `StreambackClient` for `@InjectStreamback()`. Shut down after all others. */
-@Module({ imports: [StreambackDrainModule] })
+@Module({ imports: [StreambackDrainModule, StreambackSchedulesModule], exports: [StreambackSchedulesModule] })
 export class StreambackModule {
   constructor(@Inject(ModulesContainer) modules: ModulesContainer) {
     prepareHandlers(modules);

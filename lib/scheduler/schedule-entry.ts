@@ -1,8 +1,10 @@
-import { invalidSchedule } from './schedule-errors';
 import { CronTimes } from './cron-times';
+import { invalidSchedule } from './schedule-errors';
 import type { Schedule, ScheduleOptions } from './schedule-options';
 
 const DEFAULT_CATCH_UP_MS = 60_000;
+/** A slot is not yet missed: so late, in ms, a resumed schedule is heard of, or a clock that was set. */
+const GRACE_MS = 2_000;
 
 /** A schedule that this process can send. */
 export interface ScheduleEntry {
@@ -18,12 +20,11 @@ export function scheduleEntry(options: ScheduleOptions, source: Schedule['source
   const { name, cronTime, timeZone, weekdays, data = {} } = options;
   try {
     const times = new CronTimes(cronTime, timeZone, weekdays);
-    times.next(Date.now());
+    if (times.next(Date.now()) === Infinity) throw new RangeError('it is not due within 8 years');
     return { options, source, times, produce: produce ?? (() => data) };
   } catch (error) {
     const zone = timeZone === undefined ? '' : ` in '${timeZone}'`;
-    const reason = String(error).split('\n')[0];
-    throw invalidSchedule(`The schedule '${name}' cannot be kept: '${cronTime}'${zone}: ${reason}`, {
+    throw invalidSchedule(`The schedule '${name}' cannot be kept, '${cronTime}'${zone}: ${(error as Error).message}`, {
       cause: error,
       remedy: "Give five or six cron fields, as '*/30 * * * * *', and an IANA zone, as 'Europe/Berlin'.",
     });
@@ -31,16 +32,11 @@ export function scheduleEntry(options: ScheduleOptions, source: Schedule['source
 }
 
 /**
- * The slot that is to be sent next, in epoch ms: one that was missed, as `catchUp` has it, or the one to come.
- * @param since the newest slot that was sent, or since when slots count
+ * The slot that is to be sent next, in epoch ms: one that was missed, as `catchUp` has it, or the one to come; Infinity for none.
+ * @param after slots up to here are done with
  */
-export function dueSlot({ options, times }: ScheduleEntry, since: number, now: number, graceMs: number): number {
-  const { catchUp = 'last' } = options;
-  const windowMs = catchUpMsOf(options, graceMs);
-  const from = Math.max(since, now - windowMs);
+export function dueSlot({ options, times }: ScheduleEntry, after: number, now: number): number {
+  const { catchUp = 'last', catchUpMs = DEFAULT_CATCH_UP_MS } = options;
+  const from = Math.max(after, now - (catchUp === 'none' ? GRACE_MS : Math.max(catchUpMs, GRACE_MS)));
   return (catchUp === 'all' ? undefined : times.last(from, now)) ?? times.next(from);
 }
-
-/** How late a slot may be sent, in ms. @param graceMs what is not yet late */
-export const catchUpMsOf = ({ catchUp, catchUpMs = DEFAULT_CATCH_UP_MS }: ScheduleOptions, graceMs: number): number =>
-  catchUp === 'none' ? graceMs : Math.max(catchUpMs, graceMs);

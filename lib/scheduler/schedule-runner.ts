@@ -1,18 +1,25 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { Clock } from '../common/clock';
+import { StreambackConfigError, StreambackPublishError } from '../common/errors';
 import type { StreambackLogger } from '../common/logger';
+import { within } from '../common/waiting';
 import type { ScheduleSlot, ScheduleStore } from '../streams/schedule-store';
-import { catchUpMsOf, dueSlot, type ScheduleEntry } from './schedule-entry';
+import { CLAIM_MS, HeldClaim } from './held-claim';
+import { dueSlot, type ScheduleEntry } from './schedule-entry';
 
-/** A claim ends by itself after so long, in ms, unless it is prolonged: so soon another process takes over from one that died. */
-const CLAIM_MS = 10_000;
-/** A slot is not late before so long, in ms: what a claim that moves on takes. */
-const GRACE_MS = 1_000;
-/** After something that could not be sent, or written to the store, in ms. */
+/** After something that could not be sent, or said to the store, in ms. */
 const RETRY_MS = 1_000;
+/** How often one looks after a slot that another process sends, in ms. */
+const LOOK_MS = 1_000;
+/** How long `end` waits for the store where nothing is being sent, in ms. */
+const END_MS = 1_000;
+/** A timer holds no more, in ms; whoever waits longer looks again in between. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** Sends what is due. */
 export interface SchedulePublisher {
+  /** @throws StreambackConfigError INVALID_PATTERN */
+  check(pattern: string | object): void;
   /** Resolves when the broker has it. @param id the message's own: sent again, it is the same message */
   publish(id: string, pattern: string | object, data: unknown, options: ScheduleRecordOptions): Promise<void>;
 }
@@ -36,16 +43,26 @@ export interface ScheduleRunnerOptions {
 
 /** The id of what is sent for a slot: the same whoever sends it, and however often. */
 export function slotId(group: string, name: string, slot: number): string {
-  const hash = createHash('sha256').update(`${group}\n${name}\n${slot}`).digest('hex');
+  const hash = createHash('sha256')
+    .update(JSON.stringify([group, name, slot]))
+    .digest('hex');
   return [hash.slice(0, 8), hash.slice(8, 12), hash.slice(12, 16), hash.slice(16, 20), hash.slice(20, 32)].join('-');
 }
 
-/** Keeps one schedule: waits for each slot, claims it from the other processes, and sends it. */
+/**
+ * Keeps one schedule: waits for each slot, claims it from the other processes, and sends it. One slot after the other: the next is claimed
+ * when this one is done with.
+ */
 export class ScheduleRunner {
-  private sent = 0;
+  /** Slots up to here are done with, in epoch ms. */
+  private after = 0;
   private paused = true;
   private ended = false;
-  private wake: () => void = () => undefined;
+  private sending = false;
+  private woken = false;
+  private endWait: () => void = () => undefined;
+  /** The same trouble is logged once, not at each try. */
+  private lastTrouble = '';
   private readonly loop: Promise<void>;
 
   constructor(
@@ -55,87 +72,94 @@ export class ScheduleRunner {
     this.loop = this.run();
   }
 
-  /** What the store says of it. @param since the newest slot that was sent, or since when slots count, in epoch ms */
-  update(since: number, paused: boolean): void {
-    const changed = this.paused !== paused;
-    this.sent = Math.max(this.sent, since);
-    this.paused = paused;
-    if (changed) this.wake();
+  private get name(): string {
+    return this.entry.options.name;
   }
 
-  /** Claims nothing more, and waits for what is being sent. */
-  async end(): Promise<void> {
+  /** What the store says of it. @param after slots up to here are done with, in epoch ms */
+  update(after: number, paused: boolean): void {
+    this.after = Math.max(this.after, after);
+    if (this.paused === paused) return;
+    this.paused = paused;
+    this.wake();
+  }
+
+  /** Reckons anew what it waits for. */
+  wake(): void {
+    this.woken = true;
+    this.endWait();
+  }
+
+  /** Claims nothing more, and waits for what is being sent, at most so long. */
+  async end(timeoutMs: number): Promise<void> {
     this.ended = true;
     this.wake();
-    await this.loop;
+    await within(this.loop, this.sending ? timeoutMs : Math.min(END_MS, timeoutMs));
   }
 
   /** Never rejects. */
   private async run(): Promise<void> {
     while (!this.ended) {
-      if (this.paused) {
-        await this.wait(Infinity);
-        continue;
-      }
-      try {
-        const slot = dueSlot(this.entry, this.sent, this.options.storeNow(), GRACE_MS);
-        const waitMs = slot - this.options.storeNow();
-        if (waitMs > 0) await this.wait(waitMs);
-        else await this.wait(await this.fire(slot));
-      } catch (error) {
-        if (this.ended) break;
-        this.options.logger.error(`The schedule '${this.entry.options.name}' is held up, trying again: ${String(error)}`);
-        await this.wait(RETRY_MS);
-      }
+      const waitMs = await this.step().catch((error: unknown) => this.trouble('is held up, trying again', error));
+      await this.wait(waitMs);
     }
   }
 
-  /** @returns how long to wait before the next look, in ms */
-  private async fire(slot: number): Promise<number> {
+  /** @returns how long to wait before the next, in ms */
+  private async step(): Promise<number> {
+    if (this.paused) return Infinity;
+    const slot = dueSlot(this.entry, this.after, this.options.storeNow());
+    const earlyMs = slot - this.options.storeNow();
+    return earlyMs > 0 ? earlyMs : await this.claim(slot);
+  }
+
+  private async claim(due: number): Promise<number> {
     const { group, store } = this.options;
-    const { name } = this.entry.options;
-    const claimed: ScheduleSlot = { group, name, slot, owner: randomUUID() };
-    const claim = await store.claim(claimed, CLAIM_MS);
-    this.options.onStoreTime(claim.now);
-    switch (claim.outcome) {
+    const slot: ScheduleSlot = { group, name: this.name, slot: due, owner: randomUUID() };
+    const { outcome, now, after, waitMs } = await store.claim(slot, CLAIM_MS);
+    this.options.onStoreTime(now);
+    this.after = Math.max(this.after, after);
+    switch (outcome) {
       case 'claimed':
-        if (claim.now - slot > catchUpMsOf(this.entry.options, GRACE_MS) + CLAIM_MS) {
-          await store.release(claimed);
-          return 0;
-        }
-        return (await this.send(claimed)) ? 0 : RETRY_MS;
-      case 'taken':
-        return Math.min(claim.waitMs, CLAIM_MS / 2) + 1;
-      case 'sent':
-        this.sent = Math.max(this.sent, claim.sent ?? slot);
+        // By the store's clock, and by what others have sent meanwhile, another slot may come before it.
+        if (!this.ended && dueSlot(this.entry, this.after, now) === due) return this.send(slot);
+        await store.release(slot);
         return 0;
+      case 'taken':
+        return Math.min(waitMs, LOOK_MS);
       case 'paused':
         this.paused = true;
+        return 0;
+      case 'unknown':
+        return RETRY_MS;
+      case 'done':
+        this.lastTrouble = '';
         return 0;
       case 'early':
         return 0;
     }
   }
 
-  /** @returns whether the slot is done with */
-  private async send(claimed: ScheduleSlot): Promise<boolean> {
-    const { publisher, store, logger } = this.options;
-    const { name, pattern, key, headers } = this.entry.options;
-    const hold = this.holdClaim(claimed);
+  private async send(slot: ScheduleSlot): Promise<number> {
+    const { store, clock } = this.options;
+    const claim = new HeldClaim(store, slot, clock);
+    this.sending = true;
     try {
       const data = await this.produce();
-      if (hold.lost) return false;
-      if (data !== undefined) await publisher.publish(slotId(claimed.group, name, claimed.slot), pattern, data, { key, headers });
+      if (!(await claim.isHeld())) return 0;
+      if (data !== undefined) await this.publish(slot, data);
+      this.after = Math.max(this.after, slot.slot);
+      await this.complete(slot);
+      this.lastTrouble = '';
+      return 0;
     } catch (error) {
-      logger.error(`The schedule '${name}' could not be sent, trying again: ${String(error)}`);
-      await store.release(claimed);
-      return false;
+      claim.end();
+      await store.release(slot);
+      return this.trouble('could not be sent, trying again', error);
     } finally {
-      hold.end();
+      claim.end();
+      this.sending = false;
     }
-    this.sent = claimed.slot;
-    await store.complete(claimed);
-    return true;
   }
 
   /** A method that throws has nothing to send: its slot is done with. */
@@ -143,44 +167,56 @@ export class ScheduleRunner {
     try {
       return await this.entry.produce();
     } catch (error) {
-      this.options.logger.error(`The schedule '${this.entry.options.name}' gave an error, nothing is sent: ${describe(error)}`);
+      this.options.logger.error(`The schedule '${this.name}' failed, nothing is sent: ${String(error)}`, stackOf(error));
       return undefined;
     }
   }
 
-  /** Prolongs a claim while its slot is being sent. */
-  private holdClaim(claimed: ScheduleSlot): { readonly lost: boolean; end(): void } {
-    const { clock, store } = this.options;
-    const state = { lost: false, end: (): void => clock.clearTimeout(timer) };
-    const prolong = (): void => {
-      timer = clock.setTimeout(() => {
-        store.claim(claimed, CLAIM_MS).then(
-          ({ outcome }) => {
-            state.lost = outcome !== 'claimed' && outcome !== 'paused';
-            if (!state.lost) prolong();
-          },
-          () => prolong(),
-        );
-      }, CLAIM_MS / 3);
-    };
-    let timer: unknown;
-    prolong();
-    return state;
+  /** What can never be sent is done with as well. */
+  private async publish({ group, name, slot }: ScheduleSlot, data: unknown): Promise<void> {
+    const { pattern, key, headers } = this.entry.options;
+    try {
+      await this.options.publisher.publish(slotId(group, name, slot), pattern, data, { key, headers });
+    } catch (error) {
+      const isHopeless = (error instanceof StreambackPublishError || error instanceof StreambackConfigError) && !error.retryable;
+      if (!isHopeless) throw error;
+      this.options.logger.error(`The schedule '${name}' cannot be sent: ${String(error)}`);
+    }
+  }
+
+  /** Until the store has it: what was sent must not be sent by another process. */
+  private async complete(slot: ScheduleSlot): Promise<void> {
+    for (;;) {
+      try {
+        return await this.options.store.complete(slot);
+      } catch (error) {
+        const waitMs = this.trouble('was sent, which the store does not take, trying again', error);
+        if (this.ended) return;
+        await this.wait(waitMs);
+      }
+    }
+  }
+
+  private trouble(what: string, error: unknown): number {
+    const trouble = `The schedule '${this.name}' ${what}: ${String(error)}`;
+    if (trouble !== this.lastTrouble && !this.ended) this.options.logger.error(trouble);
+    this.lastTrouble = trouble;
+    return RETRY_MS;
   }
 
   private async wait(delayMs: number): Promise<void> {
-    if (delayMs <= 0 || this.ended) return;
     const { clock } = this.options;
-    await new Promise<void>((resolve) => {
-      // A timer holds 2^31 ms; whoever waits longer looks again in between.
-      const timer = delayMs === Infinity ? undefined : clock.setTimeout(resolve, Math.min(delayMs, 2 ** 31 - 1));
-      this.wake = () => {
-        clock.clearTimeout(timer);
-        resolve();
-      };
-    });
-    this.wake = () => undefined;
+    if (delayMs > 0 && !this.woken && !this.ended) {
+      await new Promise<void>((resolve) => {
+        const timer = delayMs === Infinity ? undefined : clock.setTimeout(resolve, Math.min(delayMs, LONGEST_TIMER_MS));
+        this.endWait = () => {
+          clock.clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    this.woken = false;
   }
 }
 
-const describe = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
+const stackOf = (error: unknown): string | undefined => (error instanceof Error ? error.stack : undefined);

@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { checkOptions } from '../common/option-rules';
 import { cronMessagesOf } from './cron-message.decorator';
@@ -12,8 +12,8 @@ type Host = Record<string, (...args: unknown[]) => unknown>;
 @Injectable()
 export class ScheduleExplorer {
   constructor(
-    private readonly discovery: DiscoveryService,
-    private readonly scanner: MetadataScanner,
+    @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
+    @Inject(MetadataScanner) private readonly scanner: MetadataScanner,
   ) {}
 
   /** @throws StreambackConfigError INVALID_SCHEDULE, INVALID_OPTION */

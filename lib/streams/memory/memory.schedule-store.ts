@@ -1,12 +1,8 @@
 import type { Clock } from '../../common/clock';
-import type { ScheduleClaim, ScheduleSlot, ScheduleSnapshot, ScheduleStore } from '../schedule-store';
+import type { ClaimOutcome, ScheduleClaim, ScheduleSlot, ScheduleSnapshot, ScheduleState, ScheduleStore } from '../schedule-store';
 
-interface Entry {
-  definition?: string;
-  paused: boolean;
-  since?: number;
-  sent?: number;
-  claim?: { readonly owner: string; readonly until: number };
+interface Entry extends ScheduleState {
+  readonly claim?: { readonly owner: string; readonly until: number } | undefined;
 }
 
 /** The schedules of the groups that share a memory name. */
@@ -17,59 +13,64 @@ export class MemoryScheduleStore implements ScheduleStore {
 
   async sync(group: string, names: readonly string[]): Promise<ScheduleSnapshot> {
     const now = this.clock.now();
-    for (const name of names) this.entry(group, name).since ??= now;
-    return { now, schedules: new Map([...this.group(group)].map(([name, { claim: _claim, ...state }]) => [name, state])) };
+    const entries = this.entries(group);
+    for (const name of names) if (!entries.has(name)) entries.set(name, { paused: false, after: now });
+    return { now, schedules: new Map([...entries].map(([name, { claim: _claim, ...state }]) => [name, state])) };
   }
 
   async claim({ group, name, slot, owner }: ScheduleSlot, claimMs: number): Promise<ScheduleClaim> {
     const now = this.clock.now();
-    const entry = this.entry(group, name);
-    const { claim, sent } = entry;
-    const facts = { now, waitMs: 0, sent };
-    if (slot > now) return { outcome: 'early', ...facts };
-    if (sent !== undefined && slot <= sent) return { outcome: 'sent', ...facts };
-    if (entry.paused) return { outcome: 'paused', ...facts };
-    if (claim && claim.owner !== owner && claim.until > now) return { outcome: 'taken', ...facts, waitMs: claim.until - now };
-    entry.claim = { owner, until: now + claimMs };
-    return { outcome: 'claimed', ...facts };
+    const entry = this.entries(group).get(name);
+    const held = entry?.claim && entry.claim.until > now ? entry.claim : undefined;
+    const answer = (outcome: ClaimOutcome): ScheduleClaim => ({
+      outcome,
+      now,
+      after: entry?.after ?? 0,
+      waitMs: outcome === 'taken' ? held!.until - now : 0,
+    });
+    if (!entry) return answer('unknown');
+    if (slot > now) return answer('early');
+    if (slot <= entry.after) return answer('done');
+    if (entry.paused && held?.owner !== owner) return answer('paused');
+    if (held && held.owner !== owner) return answer('taken');
+    this.set(group, name, { claim: { owner, until: now + claimMs } });
+    return answer('claimed');
   }
 
   async complete({ group, name, slot, owner }: ScheduleSlot): Promise<void> {
-    const entry = this.entry(group, name);
-    entry.sent = Math.max(slot, entry.sent ?? -1);
-    if (entry.claim?.owner === owner) delete entry.claim;
+    const entry = this.entries(group).get(name);
+    if (!entry) return;
+    this.set(group, name, { after: Math.max(entry.after, slot), sent: Math.max(entry.sent ?? slot, slot) });
+    await this.release({ group, name, slot, owner });
   }
 
   async release({ group, name, owner }: ScheduleSlot): Promise<void> {
-    const entry = this.entry(group, name);
-    if (entry.claim?.owner === owner) delete entry.claim;
+    if (this.entries(group).get(name)?.claim?.owner === owner) this.set(group, name, { claim: undefined });
   }
 
   async add(group: string, name: string, definition: string): Promise<void> {
-    Object.assign(this.entry(group, name), { definition, since: this.clock.now() });
+    this.entries(group).set(name, { paused: false, ...this.entries(group).get(name), definition, after: this.clock.now() });
   }
 
   async remove(group: string, name: string): Promise<boolean> {
-    const entries = this.group(group);
+    const entries = this.entries(group);
     return entries.get(name)?.definition !== undefined && entries.delete(name);
   }
 
   async pause(group: string, name: string, paused: boolean): Promise<void> {
-    const entry = this.entry(group, name);
-    if (entry.paused && !paused) entry.since = this.clock.now();
-    entry.paused = paused;
+    const entry = this.entries(group).get(name);
+    if (entry) this.set(group, name, { paused, ...(entry.paused && !paused && { after: this.clock.now() }) });
   }
 
-  private group(group: string): Map<string, Entry> {
+  private set(group: string, name: string, change: Partial<Entry>): void {
+    const entries = this.entries(group);
+    const entry = entries.get(name);
+    if (entry) entries.set(name, { ...entry, ...change });
+  }
+
+  private entries(group: string): Map<string, Entry> {
     const entries = this.groups.get(group) ?? new Map<string, Entry>();
     this.groups.set(group, entries);
     return entries;
-  }
-
-  private entry(group: string, name: string): Entry {
-    const entries = this.group(group);
-    const entry = entries.get(name) ?? { paused: false };
-    entries.set(name, entry);
-    return entry;
   }
 }

@@ -32,6 +32,8 @@ export const isWrongType = (error: unknown): boolean => messageOf(error).startsW
 
 export const isUnknownCommand = (error: unknown): boolean => /unknown command/i.test(messageOf(error));
 
+export const isNoScript = (error: unknown): boolean => messageOf(error).startsWith('NOSCRIPT');
+
 export const isMissingKey = (error: unknown): boolean => /no such key/i.test(messageOf(error));
 
 /** Trying the same again on the same server cannot succeed. */

@@ -62,7 +62,7 @@ export abstract class RedisInboxStream implements FeedbackStream {
     this.writing = this.newConnection();
     this.leases = new RedisLeases(this.writing);
     this.cancels = new RedisCancels(this.writing);
-    this.schedules = new RedisScheduleStore(this.writing);
+    this.schedules = new RedisScheduleStore(this.writing, address);
   }
 
   async connect(): Promise<void> {

@@ -12,7 +12,7 @@ export const REDIS_KEY_PREFIXES = {
   cancel: 'streamback_cancel_',
   /** Lists that end a blocking pop when the set of popped lists changes. */
   wake: 'streamback_wake_',
-  /** Hashes that keep a group's schedules: which are paused, what was sent last, what was added at run time. These do not expire. */
+  /** Hashes, one a group, of its schedules; they do not expire. */
   schedules: 'streamback_schedules_',
 } as const;
 
