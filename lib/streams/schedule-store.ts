@@ -42,7 +42,7 @@ export interface ScheduleSlot {
 
 /**
  * The schedules of a group, as all its processes share them. Each call is one step that no other call comes between, and goes by the
- * store's own clock: those of the processes may differ. `testScheduleStore` of `nestjs-streamback/testing` holds an implementation to it.
+ * store's own clock: those of the processes may differ. `testFeedbackStream` of `nestjs-streamback/testing` holds an implementation to it.
  */
 export interface ScheduleStore {
   /** What is known of a group's schedules. Those of `names` that are new are known from now on: their slots count from here. */
