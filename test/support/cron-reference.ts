@@ -30,9 +30,9 @@ export function slotsBetween(expression: string, timeZone: string, from: number,
     return parts.every((part, at) => allowed[at]!.has(part));
   };
   const slots: number[] = [];
-  // From a day before, so that what the clock shows again is known.
-  let latest = shownAt(from - 86_400_000) - 1_000;
-  for (let moment = from - 86_400_000; moment < to; moment += 1_000) {
+  // From a while before, so that what the clock shows again is known.
+  let latest = shownAt(from - WARM_UP_MS) - 1_000;
+  for (let moment = from - WARM_UP_MS; moment < to; moment += 1_000) {
     const shown = shownAt(moment);
     let isDue = matches(shown) && (isEveryHour || shown > latest);
     for (let leapt = latest + 1_000; !isEveryHour && leapt < shown; leapt += 1_000) isDue ||= matches(leapt);
@@ -41,6 +41,9 @@ export function slotsBetween(expression: string, timeZone: string, from: number,
   }
   return slots;
 }
+
+/** More than any clock goes back. */
+const WARM_UP_MS = 3 * 3_600_000;
 
 const LIMITS = [
   [0, 59],
