@@ -72,6 +72,8 @@ describeWith(['own-redis'], 'The Redis user of docs/operations.md', () => {
   it('is refused nothing, and has no right that is not used', async () => {
     expect(await refusals(admin)).toEqual([]);
     await admin.config('RESETSTAT');
+    // A Redis that does not know the scripts yet is given them.
+    await admin.script('FLUSH');
     const stream = create();
     const inbox = newInbox();
     await stream.openReader({ inbox, ttlMs: 60_000, leaseMs: 150, onItems: () => {}, onLost: () => {} });
@@ -111,6 +113,14 @@ describeWith(['own-redis'], 'The Redis user of docs/operations.md', () => {
       await stream.close();
       await grant(admin, [`+${command}`]);
     }
+  });
+
+  it('without a command that a script runs it is NOT_AUTHORIZED', async () => {
+    await grant(admin, ['-hsetnx']);
+    const stream = create();
+    expect(await failed(stream.schedules.sync('acl', ['one']))).toMatchObject({ code: 'NOT_AUTHORIZED', retryable: false });
+    await stream.close();
+    await grant(admin, ['+hsetnx']);
   });
 
   it('reaches no key but ours', async () => {
