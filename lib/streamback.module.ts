@@ -5,6 +5,7 @@ import {
   type DynamicModule,
   type FactoryProvider,
   type ModuleMetadata,
+  type OnApplicationBootstrap,
   type OnApplicationShutdown,
   type OnModuleDestroy,
   type Provider,
@@ -13,7 +14,9 @@ import {
 import { ModulesContainer } from '@nestjs/core';
 import { invalidOption } from './common/option-rules';
 import { StreambackHealth } from './health/streamback.health';
+import { StreambackConnections } from './streamback.connections';
 import type { StreambackOptions, StreambackOptionsFactory } from './streamback.options';
+import { StreambackSchedules, StreambackSchedulesModule } from './streamback.schedules';
 import {
   DEFAULT_CONNECTION,
   getStreambackClientToken,
@@ -44,16 +47,27 @@ export interface StreambackModuleAsyncOptions extends Pick<ModuleMetadata, 'impo
   readonly extraProviders?: Provider[];
 }
 
-/** Shut down before any other module: handlers are drained while what they use still lives. */
-@Module({})
-class StreambackDrainModule implements OnModuleDestroy {
-  constructor(@Inject(ModulesContainer) private readonly modules: ModulesContainer) {
+/**
+ * Started after, and shut down before any other module: methods are called and handlers are drained while what they use lives. Schedules end
+ * first, so that nothing new comes of them.
+ */
+@Module({ imports: [StreambackSchedulesModule] })
+class StreambackDrainModule implements OnApplicationBootstrap, OnModuleDestroy {
+  constructor(
+    @Inject(ModulesContainer) modules: ModulesContainer,
+    @Inject(StreambackConnections) private readonly connections: StreambackConnections,
+    @Inject(StreambackSchedules) private readonly schedules: StreambackSchedules,
+  ) {
     setShutdownOrder(modules, StreambackDrainModule, -1);
   }
 
+  onApplicationBootstrap(): void {
+    this.schedules.start();
+  }
+
   async onModuleDestroy(): Promise<void> {
-    const servers = provided('server', this.modules);
-    await Promise.all(servers.filter((server) => server instanceof StreambackServer).map((server) => server.drain()));
+    await this.schedules.end();
+    await Promise.all(this.connections.servers().map((server) => server.drain()));
   }
 }
 
@@ -61,23 +75,24 @@ class StreambackDrainModule implements OnModuleDestroy {
 @Global()
 @Module({
   providers: [
+    StreambackConnections,
     {
       provide: StreambackDeadLetters,
-      inject: [ModulesContainer],
-      useFactory: (modules: ModulesContainer) => new StreambackDeadLetters(() => connectionsOf(modules)),
+      inject: [StreambackConnections],
+      useFactory: (connections: StreambackConnections) => new StreambackDeadLetters(connections),
     },
     {
       provide: StreambackHealth,
-      inject: [ModulesContainer],
-      useFactory: (modules: ModulesContainer) => new StreambackHealth(() => connectionsOf(modules)),
+      inject: [StreambackConnections],
+      useFactory: (connections: StreambackConnections) => new StreambackHealth(() => connections.byName()),
     },
   ],
-  exports: [StreambackDeadLetters, StreambackHealth],
+  exports: [StreambackConnections, StreambackDeadLetters, StreambackHealth],
 })
 class StreambackSharedModule {}
 
 /** Registers a connection: its `StreambackServer`, and its `StreambackClient` for `@InjectStreamback()`. Shut down after all others. */
-@Module({ imports: [StreambackDrainModule, StreambackSharedModule] })
+@Module({ imports: [StreambackDrainModule, StreambackSharedModule, StreambackSchedulesModule] })
 export class StreambackModule {
   constructor(@Inject(ModulesContainer) modules: ModulesContainer) {
     refuseTwins(modules);
@@ -129,17 +144,6 @@ export class StreambackModule {
 function asOptions<Options extends object>(given: Options, whence: string): Options {
   if (typeof given === 'object' && given !== null) return given;
   throw invalidOption('', `${whence} ${String(given)}, not options`, "Give an object: { group: 'reports' }.");
-}
-
-/** The instances of all modules' providers of a kind. */
-function provided(what: 'connection' | 'server', modules: ModulesContainer): unknown[] {
-  const providers = [...modules.values()].flatMap((module) => [...module.providers]);
-  return providers.filter(([token]) => isStreambackToken(what, token)).map(([, { instance }]) => instance as unknown);
-}
-
-function connectionsOf(modules: ModulesContainer): ReadonlyMap<string, StreambackConnection> {
-  const connections = provided('connection', modules).filter((each) => each instanceof StreambackConnection);
-  return new Map(connections.map((connection) => [connection.options.connection, connection]));
 }
 
 /** Two connections of one name: who injects it would get either. @throws StreambackConfigError INVALID_OPTION */

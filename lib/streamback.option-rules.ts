@@ -10,11 +10,13 @@ import {
   aString,
   oneOf,
   options,
+  stringsByName,
   type OptionRules,
 } from './common/option-rules';
 import type { StreambackListenerOptions } from './consumer/listener';
 import type { StreambackRetryOptions } from './consumer/retry';
 import type { StreambackRequestOptions } from './producer/request-options';
+import { schedules } from './scheduler/schedule-rules';
 import type { StreambackOptions } from './streamback.options';
 import type { StreambackKafkaOptions } from './streams/kafka/kafka.options';
 import type { StreambackRedisOptions } from './streams/redis/redis.options';
@@ -56,9 +58,7 @@ export const REQUEST_RULES: OptionRules<StreambackRequestOptions> = {
   ...REQUEST_DEFAULT_RULES,
   onRestart: aFunction,
   key: aString,
-  headers: (value, path) =>
-    anObject(value, path) ??
-    (Object.values(value as object).every((text) => typeof text === 'string') ? undefined : 'an object of strings'),
+  headers: stringsByName,
 };
 
 const DECIDED = 'is decided by this package';
@@ -124,4 +124,5 @@ export const CONNECTION_RULES: OptionRules<StreambackOptions> = {
   drainTimeoutMs: aDuration(0),
   leaseMs: aDuration(100),
   feedbackTtlMs: aDuration(1_000),
+  schedules,
 };

@@ -1,5 +1,6 @@
 import type { StreambackListenerOptions } from './consumer/listener';
 import type { StreambackRequestOptions } from './producer/request-options';
+import type { ScheduleOptions } from './scheduler/schedule-options';
 import type { FeedbackStream } from './streams/feedback-stream';
 import type { StreambackKafkaOptions } from './streams/kafka/kafka.options';
 import type { MainStream } from './streams/main-stream';
@@ -52,6 +53,8 @@ export interface StreambackOptions {
   readonly leaseMs?: number | undefined;
   /** Life of a feedback list after its last frame, and of an inbox after its last renewal, in ms (F3). @default 300_000 */
   readonly feedbackTtlMs?: number | undefined;
+  /** Messages that are sent when they are due; `@CronMessage` is the other way. With `StreambackModule` alone. @default [] */
+  readonly schedules?: readonly ScheduleOptions[] | undefined;
 }
 
 /** Gives a connection's options; see `StreambackModule.forRootAsync`. */

@@ -31,6 +31,7 @@ export const ERROR_CODES = {
     retryable: false,
     remedy: 'Use kafka+ssl://, or say kafka: { allowPlaintextSasl: true } where the network itself is trusted.',
   },
+  INVALID_SCHEDULE: { kind: 'config', retryable: false, remedy: 'Correct the schedule that the error names.' },
   UNREACHABLE: { kind: 'connection', retryable: true, remedy: 'Check that the server runs and that its address is right.' },
   UNKNOWN_TOPIC: {
     kind: 'connection',

@@ -46,6 +46,9 @@ export const options =
 /** An object that another library checks. */
 export const anObject = is('an object', (value) => typeof value === 'object' && value !== null && !Array.isArray(value));
 
+export const stringsByName: OptionRule = (value, path) =>
+  anObject(value, path) ?? (Object.values(value as object).every((text) => typeof text === 'string') ? undefined : 'an object of strings');
+
 /** An object without some of its usual names. @param refused name to reason */
 export const anObjectWithout =
   (refused: Readonly<Record<string, string>>): OptionRule =>

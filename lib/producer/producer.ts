@@ -78,13 +78,17 @@ export class Producer implements PendingRequestOwner {
     await Promise.all([this.connectMain(), this.feedback?.inbox.open()]);
   }
 
-  /** Publishes an event; resolves when the broker has it (M1). @throws StreambackPublishError, StreambackConnectionError */
-  async emit(pattern: string, data: unknown, options: StreambackRequestOptions = {}): Promise<void> {
+  /**
+   * Publishes an event; resolves when the broker has it (M1).
+   * @param id its id, where it may be sent again as the same message
+   * @throws StreambackPublishError, StreambackConnectionError
+   */
+  async emit(pattern: string, data: unknown, options: StreambackRequestOptions = {}, id = newId()): Promise<void> {
     const valueJson = toJson(data, `The data of '${pattern}'`);
     if (this.closed) throw closedError();
     // Answers are for requests: an event does not wait for what they come by.
     if (!this.connected) await this.holding(pattern, valueJson.length, () => this.connectMain());
-    await this.publish(pattern, valueJson, newId(), undefined, options);
+    await this.publish(pattern, valueJson, id, undefined, options);
   }
 
   /** Sends a request, whose answers go to `observer`. Whatever goes wrong goes there too; nothing is thrown. */

@@ -1,4 +1,5 @@
 import type { StreamStatus } from './main-stream';
+import type { ScheduleStore } from './schedule-store';
 
 /** What the fields of an inbox entry are: frames for a lane, or control for a handler. */
 export type InboxField = 'frame' | 'control';
@@ -87,6 +88,8 @@ export interface FeedbackStream {
   cancel(ids: readonly string[], ttlMs: number): Promise<void>;
   /** Which of these requests are marked. */
   cancelled(ids: readonly string[]): Promise<ReadonlySet<string>>;
+  /** Where the processes of a group agree on who sends what is due; schedules need it. */
+  readonly schedules?: ScheduleStore;
   /** Called with each change; the first call comes at once. Returns a function that ends it. */
   onStatus(listener: (status: StreamStatus) => void): () => void;
   /** Frees everything. Idempotent. Readers are closed before. */

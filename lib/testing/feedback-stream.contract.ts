@@ -6,6 +6,7 @@ import { newInbox } from '../protocol/keys';
 import type { FeedbackStream, InboxItem, InboxReaderOptions } from '../streams/feedback-stream';
 import { listContract } from './feedback-lists.contract';
 import { collectItems, control, frame, until, type ContractRunner, type CreatedFeedbackStream } from './feedback-stream.probe';
+import { scheduleContract } from './schedules.contract';
 
 export interface FeedbackStreamContractOptions {
   /** The system under test, for titles. */
@@ -21,7 +22,7 @@ export interface FeedbackStreamContractOptions {
 
 const LIVES = { ttlMs: 60_000, leaseMs: 5_000 };
 
-/** Holds a FeedbackStream to its contract, gated by the capabilities that it declares. Titles name the promises (F1-F7). */
+/** Holds a FeedbackStream to its contract, gated by the capabilities that it declares, and by whether it has `schedules`. Titles name the promises (F1-F7). */
 export function testFeedbackStream({ name, create, runner }: FeedbackStreamContractOptions): void {
   const { describe, it } = runner ?? (globalThis as unknown as ContractRunner);
 
@@ -258,5 +259,6 @@ export function testFeedbackStream({ name, create, runner }: FeedbackStreamContr
     );
 
     listContract(withStreams, it);
+    scheduleContract(withStreams, it);
   });
 }

@@ -1,6 +1,7 @@
 import { checkOptions, invalidOption } from '../common/option-rules';
 import { DEFAULT_LISTENER_OPTIONS, type ListenerOptions, withDefaults } from '../consumer/listener';
 import type { StreambackRequestOptions } from '../producer/request-options';
+import type { ScheduleOptions } from '../scheduler/schedule-options';
 import { CONNECTION_RULES } from '../streamback.option-rules';
 import type { StreambackOptions, StreambackStreams } from '../streamback.options';
 import { DEFAULT_CONNECTION } from '../streamback.tokens';
@@ -29,6 +30,7 @@ export interface ConnectionOptions {
   readonly drainTimeoutMs: number;
   readonly leaseMs: number;
   readonly feedbackTtlMs: number;
+  readonly schedules: readonly ScheduleOptions[];
 }
 
 /**
@@ -62,6 +64,7 @@ export function connectionOptions(given: StreambackOptions): ConnectionOptions {
     drainTimeoutMs: given.drainTimeoutMs ?? 8_000,
     leaseMs: given.leaseMs ?? 5_000,
     feedbackTtlMs: given.feedbackTtlMs ?? 300_000,
+    schedules: given.schedules ?? [],
   };
 }
 

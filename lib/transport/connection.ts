@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import type { StreambackLogger } from '../common/logger';
+import { invalidOption } from '../common/option-rules';
 import { Consumer } from '../consumer/consumer';
 import type { Listener } from '../consumer/listener';
 import type { ConsumerFeedback } from '../consumer/answering';
@@ -108,4 +109,17 @@ export class StreambackConnection {
     })();
     return this.closing;
   }
+}
+
+/**
+ * A connection that is shared, or one of one's own.
+ * @throws StreambackConfigError for a wrong option; also for schedules, which only the module keeps
+ */
+export function connectionOf(options: StreambackOptions | StreambackConnection): StreambackConnection {
+  if (options instanceof StreambackConnection) return options;
+  const connection = new StreambackConnection(options);
+  if (connection.options.schedules.length > 0) {
+    throw invalidOption('schedules', "'schedules' are kept by StreambackModule alone", 'Import StreambackModule.forRoot({ schedules }).');
+  }
+  return connection;
 }

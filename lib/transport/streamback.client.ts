@@ -3,9 +3,10 @@ import { AsyncSubject, Observable } from 'rxjs';
 import { StreambackConfigError } from '../common/errors';
 import type { Lane } from '../producer/lane';
 import type { StreambackRequestOptions } from '../producer/request-options';
+import { topicOf } from '../protocol/topic-name';
 import type { StreambackOptions } from '../streamback.options';
 import type { StreamStatus } from '../streams/main-stream';
-import { StreambackConnection } from './connection';
+import { connectionOf, type StreambackConnection } from './connection';
 import { statusOf } from './status';
 import { StreambackRecord } from './streamback.record';
 
@@ -23,7 +24,7 @@ export class StreambackClient extends ClientProxy<never> {
    */
   constructor(options: StreambackOptions | StreambackConnection) {
     super();
-    this.connection = options instanceof StreambackConnection ? options : new StreambackConnection(options);
+    this.connection = connectionOf(options);
     this.connection.retain();
   }
 
@@ -98,6 +99,20 @@ export class StreambackClient extends ClientProxy<never> {
   open<Answer = any, Data = any>(pattern: any, data: Data | StreambackRecord<Data>): Lane<Answer> {
     const packet = this.packet(pattern, data);
     return this.connection.producer.open<Answer>(packet.route, packet.data, packet.options);
+  }
+
+  /**
+   * {@link emit} with an id of the sender's own: sent again, it is the same message. Internal, for schedules.
+   * @throws StreambackPublishError, StreambackConnectionError
+   */
+  async emitAs<Data>(id: string, pattern: string | object, record: StreambackRecord<Data>): Promise<void> {
+    const packet = this.packet(pattern, record);
+    await this.connection.producer.emit(packet.route, packet.data, packet.options, id);
+  }
+
+  /** The topic that a pattern is sent to. Internal. @throws StreambackConfigError INVALID_PATTERN */
+  topicOf(pattern: string | object): string {
+    return topicOf(this.normalizePattern(pattern as string), this.connection.options.topicsPrefix);
   }
 
   /** Not used: {@link emit} goes its own, shorter way. */

@@ -44,8 +44,8 @@ export class StreambackDeadLetters {
   /** The last replay of each topic: two at once would send the same letters. */
   private readonly underWay = new Map<string, Promise<unknown>>();
 
-  /** @param connections by name, asked anew each time */
-  constructor(private readonly connections: () => ReadonlyMap<string, StreambackConnection>) {}
+  /** @param connections gives one by its name. @throws StreambackConfigError UNKNOWN_CONNECTION */
+  constructor(private readonly connections: { get(name: string): StreambackConnection }) {}
 
   /**
    * Sends dead letters of a pattern again, to the pattern's topic, as they were. It looks at those that are there when it is called,
@@ -81,7 +81,7 @@ export class StreambackDeadLetters {
   ): { readonly main: ScannableStream; readonly selection: DeadLetterSelection; readonly name: string } {
     checkOptions<DeadLetterOptions>(options, RULES, 'deadLetters');
     const { filter = () => true, limit = Infinity, fromBeginning = false, connection: name = DEFAULT_CONNECTION } = options;
-    const connection = this.connection(name);
+    const connection = this.connections.get(name);
     const { topicsPrefix, group } = connection.options;
     const topic = topicOf(pattern, topicsPrefix);
     const replayGroup = `${group}.replay`;
@@ -91,12 +91,6 @@ export class StreambackDeadLetters {
     // Several patterns may share a topic of their own naming: each has its own place there, or one would move behind the others' letters.
     if (own !== undefined) sources.push({ topic: own, group: `${replayGroup}.${topic}` });
     return { main: scannable(connection), selection: { topic, group, sources, filter, limit, fromBeginning }, name };
-  }
-
-  private connection(name: string): StreambackConnection {
-    const connection = this.connections().get(name);
-    if (connection) return connection;
-    throw new StreambackConfigError('UNKNOWN_CONNECTION', `There is no connection '${name}'`);
   }
 }
 

@@ -7,7 +7,7 @@ import { topicOf } from '../protocol/topic-name';
 import type { StreambackOptions } from '../streamback.options';
 import { DEFAULT_CONNECTION, getStreambackTransportId } from '../streamback.tokens';
 import type { StreamStatus } from '../streams/main-stream';
-import { StreambackConnection } from './connection';
+import { connectionOf, StreambackConnection } from './connection';
 import { WITHOUT_TRANSPORT } from './handler.explorer';
 import { PatternHandlers } from './pattern-handlers';
 import { statusOf } from './status';
@@ -31,7 +31,7 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
   constructor(options: StreambackOptions | StreambackConnection) {
     super();
     this.isOfModule = options instanceof StreambackConnection;
-    this.connection = options instanceof StreambackConnection ? options : new StreambackConnection(options);
+    this.connection = connectionOf(options);
     this.connection.retain();
     this.transportId = getStreambackTransportId(this.connection.options.connection);
   }

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SILENT_LOGGER } from '../../lib/common/logger';
 import { feedbackTopicOf, newId, newInbox } from '../../lib/protocol/keys';
 import { RedisFeedbackStream } from '../../lib/streams/redis/redis.feedback-stream';
-import { leaseKeyOf } from '../../lib/streams/redis/redis.keys';
+import { leaseKeyOf, scheduleKeyOf } from '../../lib/streams/redis/redis.keys';
 import { parseStreamUrl } from '../../lib/streams/streams-url';
 import { testFeedbackStream } from '../../lib/testing/feedback-stream.contract';
 import { eventually } from '../support/eventually';
@@ -160,6 +160,41 @@ describeWith(['redis'], 'Redis', ({ redisUrl }) => {
         code: 'FOREIGN_FEEDBACK_KEY',
         retryable: false,
       });
+      await stream.close();
+    });
+
+    it('schedules: what somebody else has written does no harm', async () => {
+      const stream = create();
+      const group = newId();
+      const key = scheduleKeyOf(group);
+      await stream.schedules.sync(group, ['mine']);
+      const garbage = [
+        'no colon',
+        ':',
+        'after:text',
+        'after:far',
+        'sent:mine',
+        'claim:mine',
+        'what:mine',
+        'definition:orphan',
+        'after:__proto__',
+      ];
+      await redis.hset(key, Object.fromEntries(garbage.map((field) => [field, field === 'after:far' ? '1e300' : 'garbage'])));
+      const { schedules, now } = await stream.schedules.sync(group, ['mine']);
+      expect([...schedules.keys()]).toEqual(['mine']);
+      expect(schedules.get('mine')!.sent).toBeUndefined();
+      await eventually('it is due', async () => (await stream.schedules.sync(group, [])).now > now);
+      expect(await stream.schedules.claim({ group, name: 'mine', slot: now + 1, owner: 'me' }, 1_000)).toMatchObject({
+        outcome: 'claimed',
+      });
+      expect(await stream.schedules.claim({ group, name: 'text', slot: now + 1, owner: 'me' }, 1_000)).toMatchObject({
+        outcome: 'unknown',
+      });
+      await stream.schedules.complete({ group, name: 'mine', slot: now + 1, owner: 'me' });
+      expect((await stream.schedules.sync(group, [])).schedules.get('mine')!.sent).toBe(now + 1);
+      await redis.set(key, 'no hash');
+      await expect(stream.schedules.sync(group, ['mine'])).rejects.toMatchObject({ name: 'StreambackConnectionError' });
+      await redis.del(key);
       await stream.close();
     });
 

@@ -7,14 +7,15 @@ import { feedbackTopicOf, newId, newInbox } from '../../lib/protocol/keys';
 import type { FeedbackStream } from '../../lib/streams/feedback-stream';
 import { RedisClusterFeedbackStream } from '../../lib/streams/redis/redis.cluster-feedback-stream';
 import { RedisFeedbackStream } from '../../lib/streams/redis/redis.feedback-stream';
+import type { ScheduleStore } from '../../lib/streams/schedule-store';
 import { parseStreamUrl } from '../../lib/streams/streams-url';
 import { testFeedbackStream } from '../../lib/testing/feedback-stream.contract';
 import { startRedis, type RedisServer } from '../support/redis';
 import { startRedisCluster, type RedisCluster } from '../support/redis-cluster';
 import { describeWith } from '../support/servers';
 
-/** What docs/operations.md has operators type, in order: the user, what reading lists takes, what a cluster takes. */
-const [USER = [], LISTS = [], CLUSTER = []] = readFileSync(resolve(__dirname, '../../docs/operations.md'), 'utf8')
+/** What docs/operations.md has operators type, in order: the user, what reading lists takes, what schedules take, what a cluster takes. */
+const [USER = [], LISTS = [], SCHEDULES = [], CLUSTER = []] = readFileSync(resolve(__dirname, '../../docs/operations.md'), 'utf8')
   .split('\n')
   .filter((line) => line.startsWith('ACL SETUSER streamback '))
   .map((line) => line.split(' ').slice(3));
@@ -30,6 +31,19 @@ const failed = (promise: Promise<unknown>): Promise<unknown> =>
 const openInbox = (stream: FeedbackStream) =>
   stream.openReader({ inbox: newInbox(), ttlMs: 60_000, leaseMs: 5_000, onItems: () => {}, onLost: () => {} });
 
+async function runEachScript(schedules: ScheduleStore): Promise<void> {
+  await schedules.add('acl', 'one', '{}');
+  await schedules.pause('acl', 'one', true);
+  await schedules.pause('acl', 'one', false);
+  const { now } = await schedules.sync('acl', ['two']);
+  // Until a slot after it can be claimed.
+  while ((await schedules.sync('acl', [])).now <= now);
+  const slot = { group: 'acl', name: 'one', slot: now + 1, owner: 'me' };
+  expect((await schedules.claim(slot, 1_000)).outcome).toBe('claimed');
+  await schedules.complete(slot);
+  await schedules.remove('acl', 'one');
+}
+
 /** What was refused to our user, but for what does no harm. */
 async function refusals(redis: Redis): Promise<string[]> {
   const log = (await redis.acl('LOG')) as unknown as readonly (readonly unknown[] | Record<string, unknown>)[];
@@ -44,7 +58,7 @@ describeWith(['own-redis'], 'The Redis user of docs/operations.md', () => {
   beforeAll(async () => {
     server = await startRedis();
     admin = new Redis(server.url);
-    await grant(admin, USER, LISTS);
+    await grant(admin, USER, LISTS, SCHEDULES);
   });
   afterAll(async () => {
     await admin?.quit();
@@ -58,6 +72,8 @@ describeWith(['own-redis'], 'The Redis user of docs/operations.md', () => {
   it('is refused nothing, and has no right that is not used', async () => {
     expect(await refusals(admin)).toEqual([]);
     await admin.config('RESETSTAT');
+    // A Redis that does not know the scripts yet is given them.
+    await admin.script('FLUSH');
     const stream = create();
     const inbox = newInbox();
     await stream.openReader({ inbox, ttlMs: 60_000, leaseMs: 150, onItems: () => {}, onLost: () => {} });
@@ -68,8 +84,9 @@ describeWith(['own-redis'], 'The Redis user of docs/operations.md', () => {
     // A renewal trims.
     await new Promise((resolve) => setTimeout(resolve, 300));
     await list.close();
+    await runEachScript(stream.schedules);
     await stream.close();
-    const granted = [...USER, ...LISTS].filter((rule) => rule.startsWith('+')).map((rule) => rule.slice(1));
+    const granted = [...USER, ...LISTS, ...SCHEDULES].filter((rule) => rule.startsWith('+')).map((rule) => rule.slice(1));
     const used = [...(await admin.info('commandstats')).matchAll(/^cmdstat_([^:]+):/gm)].map(([, name]) => name!);
     // AUTH and SELECT are of other URLs and of older protocols; RPUSH puts back what a closed reader took, XINFO looks after a cut.
     const atTimes = ['auth', 'select', 'rpush', 'xinfo|stream'];
@@ -81,6 +98,7 @@ describeWith(['own-redis'], 'The Redis user of docs/operations.md', () => {
     ['xadd', openInbox],
     ['xread', openInbox],
     ['set', openInbox],
+    ['evalsha', (stream: FeedbackStream) => stream.schedules!.sync('acl', ['one'])],
     ['lpush', (stream: FeedbackStream) => stream.writeList!(feedbackTopicOf(newId()), [Buffer.from('x')], 1_000)],
   ])('without %s it is NOT_AUTHORIZED, which names the command', async (command, attempt) => {
     await grant(admin, [`-${command}`]);
@@ -97,6 +115,14 @@ describeWith(['own-redis'], 'The Redis user of docs/operations.md', () => {
     }
   });
 
+  it('without a command that a script runs it is NOT_AUTHORIZED', async () => {
+    await grant(admin, ['-hsetnx']);
+    const stream = create();
+    expect(await failed(stream.schedules.sync('acl', ['one']))).toMatchObject({ code: 'NOT_AUTHORIZED', retryable: false });
+    await stream.close();
+    await grant(admin, ['+hsetnx']);
+  });
+
   it('reaches no key but ours', async () => {
     const stream = create();
     await stream.connect();
@@ -110,7 +136,7 @@ describeWith(['own-redis'], 'The Redis user of docs/operations.md on a cluster',
   let cluster: RedisCluster;
   beforeAll(async () => {
     cluster = await startRedisCluster();
-    await cluster.onEach((node) => grant(node, USER, CLUSTER));
+    await cluster.onEach((node) => grant(node, USER, SCHEDULES, CLUSTER));
   });
   afterAll(() => cluster?.close());
 

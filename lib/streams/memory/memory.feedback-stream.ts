@@ -11,9 +11,10 @@ import type {
 } from '../feedback-stream';
 import type { StreamStatus } from '../main-stream';
 import { MemoryFeedbackStore } from './memory.feedback-store';
+import { MemoryScheduleStore } from './memory.schedule-store';
 
 /** Stores by name, with the number of streams that use each: the last to close frees it. */
-const stores = new Map<string, { readonly store: MemoryFeedbackStore; users: number }>();
+const stores = new Map<string, { readonly store: MemoryFeedbackStore; readonly schedules: MemoryScheduleStore; users: number }>();
 
 /**
  * A feedback stream within this process: for development, tests, and apps that are one process. Of the same name, the same stream;
@@ -22,6 +23,7 @@ const stores = new Map<string, { readonly store: MemoryFeedbackStore; users: num
 export class MemoryFeedbackStream implements FeedbackStream {
   readonly name = 'memory';
   readonly capabilities: FeedbackStreamCapabilities = { lists: true, durable: true };
+  readonly schedules: MemoryScheduleStore;
   private readonly storeName: string;
   private readonly store: MemoryFeedbackStore;
   private readonly listeners = new Set<(status: StreamStatus) => void>();
@@ -34,11 +36,12 @@ export class MemoryFeedbackStream implements FeedbackStream {
    * @param clock what lives and leases are counted by; of streams of one name, the first's
    */
   constructor(name = '', clock: Clock = SYSTEM_CLOCK) {
-    const shared = stores.get(name) ?? { store: new MemoryFeedbackStore(clock), users: 0 };
+    const shared = stores.get(name) ?? { store: new MemoryFeedbackStore(clock), schedules: new MemoryScheduleStore(clock), users: 0 };
     shared.users += 1;
     stores.set(name, shared);
     this.storeName = name;
     this.store = shared.store;
+    this.schedules = shared.schedules;
   }
 
   async connect(): Promise<void> {

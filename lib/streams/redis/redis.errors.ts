@@ -6,7 +6,8 @@ type Fallback = 'UNREACHABLE' | 'FEEDBACK_UNWRITABLE';
 // Redis puts a code before each error; ioredis' class names change between its versions, the codes do not.
 // ioredis puts words of its own before what a sentinel said.
 const AUTHENTICATION = /(^|Last error: |because )(WRONGPASS|NOAUTH)\b|invalid (username-)?password|AUTH.*(failed|without any password)/i;
-const AUTHORIZATION = /^NOPERM\b/;
+// The second is what Redis 7.0 says of a command within a script.
+const AUTHORIZATION = /^NOPERM\b|executing the script can't run this command/;
 const DATABASE = /DB index|invalid DB/i;
 const UNWRITABLE = /^(OOM|READONLY|MISCONF|NOREPLICAS|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY)\b/;
 const NO_CLUSTER = /cluster support disabled/i;
@@ -31,6 +32,8 @@ export const isNoSentinel = (error: unknown): boolean => messageOf(error).starts
 export const isWrongType = (error: unknown): boolean => messageOf(error).startsWith('WRONGTYPE');
 
 export const isUnknownCommand = (error: unknown): boolean => /unknown command/i.test(messageOf(error));
+
+export const isNoScript = (error: unknown): boolean => messageOf(error).startsWith('NOSCRIPT');
 
 export const isMissingKey = (error: unknown): boolean => /no such key/i.test(messageOf(error));
 

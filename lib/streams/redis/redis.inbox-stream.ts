@@ -17,6 +17,7 @@ import { warnOfEviction } from './redis.eviction';
 import { RedisInboxReader } from './redis.inbox-reader';
 import { RedisLeases } from './redis.leases';
 import type { StreambackRedisOptions } from './redis.options';
+import { RedisScheduleStore } from './redis.schedule-store';
 import { RedisStatus } from './redis.status';
 
 export interface RedisStreamOptions {
@@ -41,6 +42,7 @@ export interface RedisTarget {
 export abstract class RedisInboxStream implements FeedbackStream {
   readonly name = 'redis';
   abstract readonly capabilities: FeedbackStreamCapabilities;
+  readonly schedules: RedisScheduleStore;
   protected readonly address: string;
   protected readonly logger: StreambackLogger;
   protected readonly newConnection: () => RedisConnection;
@@ -60,6 +62,7 @@ export abstract class RedisInboxStream implements FeedbackStream {
     this.writing = this.newConnection();
     this.leases = new RedisLeases(this.writing);
     this.cancels = new RedisCancels(this.writing);
+    this.schedules = new RedisScheduleStore(this.writing, address);
   }
 
   async connect(): Promise<void> {

@@ -12,6 +12,8 @@ export const REDIS_KEY_PREFIXES = {
   cancel: 'streamback_cancel_',
   /** Lists that end a blocking pop when the set of popped lists changes. */
   wake: 'streamback_wake_',
+  /** Hashes, one a group, of its schedules; they do not expire. */
+  schedules: 'streamback_schedules_',
 } as const;
 
 /** The lease beside an inbox. */
@@ -23,3 +25,6 @@ export function leaseKeyOf(inbox: string): string {
 export const cancelKeyOf = (id: string): string => REDIS_KEY_PREFIXES.cancel + id;
 
 export const newWakeKey = (): string => REDIS_KEY_PREFIXES.wake + randomUUID();
+
+/** A group is named by its user, who may use any character. */
+export const scheduleKeyOf = (group: string): string => REDIS_KEY_PREFIXES.schedules + encodeURIComponent(group);
