@@ -109,6 +109,8 @@ export interface MainStream {
   subscribe(options: MainStreamSubscribeOptions): Promise<MainStreamSubscription>;
   /** Messages not yet handled by the group, per topic. */
   lag?(group: string, topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  /** How many subscribers of a group each topic can have that are of use; missing topics are left out. */
+  partitions?(topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** Called with each change; the first call comes at once. Returns a function that ends it. */
   onStatus(listener: (status: StreamStatus) => void): () => void;
   /** Flushes what was handed over, up to its timeout, and frees everything. Idempotent. Subscriptions are closed before. */

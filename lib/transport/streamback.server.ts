@@ -1,5 +1,6 @@
 import { Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices';
 import type { Observable } from 'rxjs';
+import { processRole, type WorkerSupervisor } from '../common/process-role';
 import type { Consumer } from '../consumer/consumer';
 import { withDefaults, type Listener, type ListenerOptions } from '../consumer/listener';
 import type { Run } from '../consumer/run';
@@ -11,6 +12,7 @@ import { StreambackConnection } from './connection';
 import { WITHOUT_TRANSPORT } from './handler.explorer';
 import { PatternHandlers } from './pattern-handlers';
 import { statusOf } from './status';
+import { supervisedServer } from './supervised-server';
 import { StreambackContext } from './streamback.context';
 
 /** Nest's transport strategy: every `@MessagePattern` and `@EventPattern` handler becomes a listener on its pattern's topic. */
@@ -22,6 +24,7 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
   private readonly isOfModule: boolean;
   private readonly patterns = new Map<string, PatternHandlers>();
   private consumer?: Consumer;
+  private supervisor?: WorkerSupervisor;
   private closing?: Promise<void>;
 
   /**
@@ -77,6 +80,7 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
 
   /** The first half of {@link close}: after it no handler runs; a shared client still works. Idempotent. */
   async drain(): Promise<void> {
+    await this.supervisor?.end();
     await this.consumer?.close();
   }
 
@@ -99,9 +103,37 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
         handle: (run) => this.handle(handlers, run),
       };
     });
-    if (listeners.length === 0) return;
-    this.consumer = this.connection.consumer(listeners);
+    const own = this.assigned(listeners);
+    if (own.length === 0) return;
+    this.consumer = this.connection.consumer(own);
     await this.consumer.start();
+  }
+
+  /** What this process listens to: all, or, where `runWorkers` shares it out, its part. */
+  private assigned(listeners: readonly Listener[]): readonly Listener[] {
+    const role = processRole();
+    const { logger } = this.connection;
+    const { connection } = this.connection.options;
+    switch (role.kind) {
+      case 'worker':
+        return listeners.filter(({ pattern }) =>
+          role.assignment.listeners.some(([name, assigned]) => name === connection && assigned === pattern),
+        );
+      case 'supervisor':
+        if (!this.connection.main.capabilities.durable) {
+          logger.warn('Workers share no memory streams: this process listens to everything itself');
+          return listeners;
+        }
+        this.supervisor = role.supervisor;
+        role.supervisor.supervise(supervisedServer(this.connection, listeners));
+        return [];
+      case 'alone': {
+        const scaled = listeners.find(({ options }) => options.processes !== undefined);
+        if (scaled)
+          logger.warn(`'processes' of '${scaled.pattern}' has no effect: main.ts starts no workers. Start the app by runWorkers()`);
+        return listeners;
+      }
+    }
   }
 
   private handle(handlers: PatternHandlers, run: Run): unknown {

@@ -94,6 +94,11 @@ export class KafkaMainStream implements MainStream {
     return this.topics.lag(group, topics);
   }
 
+  async partitions(topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const counts = await Promise.all(topics.map(async (topic) => [topic, await this.topics.partitionsOf(topic)] as const));
+    return new Map(counts.flatMap(([topic, count]) => (count === undefined ? [] : [[topic, count]])));
+  }
+
   onStatus(listener: (status: StreamStatus) => void): () => void {
     return this.status.onChange(listener);
   }
