@@ -27,5 +27,6 @@ export { StreambackClient } from './transport/streamback.client';
 export { StreambackContext } from './transport/streamback.context';
 export { StreambackRecord, StreambackRecordBuilder } from './transport/streamback.record';
 export { StreambackServer } from './transport/streamback.server';
-export { runWorkers, type RunWorkersOptions, type WorkerBootstrap } from './workers/run-workers.bootstrap';
+export { runWorkers, type RunWorkersOptions } from './workers/run-workers.bootstrap';
 export type { StreambackProcesses } from './workers/scale';
+export type { WorkerBootstrap } from './workers/worker.bootstrap';

@@ -12,6 +12,8 @@ export interface WorkerInfo {
 export interface WorkerAssignment extends WorkerInfo {
   /** The listeners that it runs: connection and pattern. */
   readonly listeners: readonly (readonly [connection: string, pattern: string])[];
+  /** How long it may take to end in good order, in ms. */
+  readonly endWithinMs: number;
 }
 
 /** The listeners of one server, as a supervisor sees them. */
@@ -19,9 +21,11 @@ export interface SupervisedServer {
   readonly connection: string;
   readonly drainTimeoutMs: number;
   readonly listeners: readonly SupervisedListener[];
-  /** Messages that the group has not handled, of these topics together. */
+  /** Whether its stream can tell the lag. */
+  readonly tellsLag: boolean;
+  /** Messages that the group has not handled, of these topics together; 0 where the stream cannot tell. */
   lag(topics: readonly string[]): Promise<number>;
-  /** Partitions of these topics together; those of missing topics do not count. */
+  /** Partitions of these topics together, those of missing topics left out; Infinity where the stream has none. */
   partitions(topics: readonly string[]): Promise<number>;
 }
 

@@ -1,6 +1,5 @@
 import { Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices';
 import type { Observable } from 'rxjs';
-import { processRole, type WorkerSupervisor } from '../common/process-role';
 import type { Consumer } from '../consumer/consumer';
 import { withDefaults, type Listener, type ListenerOptions } from '../consumer/listener';
 import type { Run } from '../consumer/run';
@@ -8,11 +7,11 @@ import { topicOf } from '../protocol/topic-name';
 import type { StreambackOptions } from '../streamback.options';
 import { DEFAULT_CONNECTION, getStreambackTransportId } from '../streamback.tokens';
 import type { StreamStatus } from '../streams/main-stream';
+import { assignedListeners, endWorkers } from './assigned-listeners';
 import { StreambackConnection } from './connection';
 import { WITHOUT_TRANSPORT } from './handler.explorer';
 import { PatternHandlers } from './pattern-handlers';
 import { statusOf } from './status';
-import { supervisedServer } from './supervised-server';
 import { StreambackContext } from './streamback.context';
 
 /** Nest's transport strategy: every `@MessagePattern` and `@EventPattern` handler becomes a listener on its pattern's topic. */
@@ -24,7 +23,6 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
   private readonly isOfModule: boolean;
   private readonly patterns = new Map<string, PatternHandlers>();
   private consumer?: Consumer;
-  private supervisor?: WorkerSupervisor;
   private closing?: Promise<void>;
 
   /**
@@ -80,7 +78,7 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
 
   /** The first half of {@link close}: after it no handler runs; a shared client still works. Idempotent. */
   async drain(): Promise<void> {
-    await this.supervisor?.end();
+    await endWorkers();
     await this.consumer?.close();
   }
 
@@ -103,37 +101,10 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
         handle: (run) => this.handle(handlers, run),
       };
     });
-    const own = this.assigned(listeners);
+    const own = assignedListeners(this.connection, listeners);
     if (own.length === 0) return;
     this.consumer = this.connection.consumer(own);
     await this.consumer.start();
-  }
-
-  /** What this process listens to: all, or, where `runWorkers` shares it out, its part. */
-  private assigned(listeners: readonly Listener[]): readonly Listener[] {
-    const role = processRole();
-    const { logger } = this.connection;
-    const { connection } = this.connection.options;
-    switch (role.kind) {
-      case 'worker':
-        return listeners.filter(({ pattern }) =>
-          role.assignment.listeners.some(([name, assigned]) => name === connection && assigned === pattern),
-        );
-      case 'supervisor':
-        if (!this.connection.main.capabilities.durable) {
-          logger.warn('Workers share no memory streams: this process listens to everything itself');
-          return listeners;
-        }
-        this.supervisor = role.supervisor;
-        role.supervisor.supervise(supervisedServer(this.connection, listeners));
-        return [];
-      case 'alone': {
-        const scaled = listeners.find(({ options }) => options.processes !== undefined);
-        if (scaled)
-          logger.warn(`'processes' of '${scaled.pattern}' has no effect: main.ts starts no workers. Start the app by runWorkers()`);
-        return listeners;
-      }
-    }
   }
 
   private handle(handlers: PatternHandlers, run: Run): unknown {

@@ -1,39 +1,46 @@
+import * as inspector from 'node:inspector';
 import { Logger, type INestApplicationContext } from '@nestjs/common';
-import { aCount, aDuration, checkOptions, type OptionRules } from '../common/option-rules';
-import { takeProcessRole, type WorkerAssignment, type WorkerInfo } from '../common/process-role';
-import { scaleOf, type StreambackProcesses } from './scale';
+import { aCount, aDuration, checkOptions, invalidOption, type OptionRules } from '../common/option-rules';
+import { takeProcessRole } from '../common/process-role';
+import { scaleOf, type Scale, type StreambackProcesses } from './scale';
 import { Supervisor } from './supervisor';
-import { BEAT_MS, WORKER_VARIABLE, type WorkerMessage } from './worker-messages';
+import { BEAT_MS, WORKER_VARIABLE } from './worker-messages';
+import { keepingSignals, runWorker, type WorkerBootstrap } from './worker.bootstrap';
 
 /** How `runWorkers` keeps its workers. */
 export interface RunWorkersOptions {
-  /** Workers of the listeners without `processes`, together: as `processes`. @default 1 */
+  /** Workers of the listeners without `processes`, together; given as `processes` is. @default 1 */
   readonly pool?: StreambackProcesses | undefined;
   /** Between looks at the lag, in ms. @default 1_000 */
   readonly rescaleIntervalMs?: number | undefined;
   /** A younger worker is not ended for want of lag, in ms. @default 10_000 */
   readonly minWorkerAgeMs?: number | undefined;
-  /** Memory (RSS) of all workers beyond which none is added; the first of a set always starts. @default none */
+  /** Memory (RSS) of all workers beyond which none is added, in bytes; the first of a set always starts. @default none */
   readonly maxTotalMemoryBytes?: number | undefined;
-  /** A worker whose event loop is silent for longer is replaced, in ms. @default 30_000 */
+  /** A worker whose event loop is silent for longer is replaced, in ms; not while a debugger may hold it. @default 30_000 */
   readonly maxBlockedMs?: number | undefined;
 }
 
-/** What `main.ts` does to start the app; given a worker's facts within a worker. Returns the app, so that it can be drained. */
-export type WorkerBootstrap<App extends INestApplicationContext = INestApplicationContext> = (worker?: WorkerInfo) => Promise<App>;
+export const RUN_WORKERS_DEFAULTS = {
+  pool: 1,
+  rescaleIntervalMs: 1_000,
+  minWorkerAgeMs: 10_000,
+  maxTotalMemoryBytes: Infinity,
+  maxBlockedMs: 30_000,
+} as const satisfies RunWorkersOptions;
 
-const RUN_WORKERS_RULES: OptionRules<RunWorkersOptions> = {
-  pool: (value, path) => void scaleOf(value as StreambackProcesses, path),
+export const RUN_WORKERS_RULES: OptionRules<RunWorkersOptions> = {
+  pool: (value, path) => void poolOf(value, path),
   rescaleIntervalMs: aDuration(100),
   minWorkerAgeMs: aDuration(0),
   maxTotalMemoryBytes: aCount(1),
-  maxBlockedMs: aDuration(2 * BEAT_MS),
+  maxBlockedMs: aDuration(3 * BEAT_MS),
 };
 
 /**
  * Runs the listeners of an app in worker processes, as many as their lag asks for. The parent runs the app too: it knows the listeners
  * from it, serves HTTP and fires schedules, but does not consume. A worker is this program started again, whose `bootstrap` is given
- * the worker's facts. SIGTERM drains all workers, then the parent; SIGHUP replaces every worker by a new one that serves first.
+ * the worker's facts. SIGTERM and SIGINT drain all workers, then the parent; SIGHUP replaces every worker by a new one that serves first.
  * @throws StreambackConfigError INVALID_OPTION; what `bootstrap` throws
  */
 export async function runWorkers<App extends INestApplicationContext>(
@@ -41,55 +48,37 @@ export async function runWorkers<App extends INestApplicationContext>(
   options: RunWorkersOptions = {},
 ): Promise<App> {
   const given = process.env[WORKER_VARIABLE];
-  if (given !== undefined) return runWorker(bootstrap, JSON.parse(given) as WorkerAssignment);
-  checkOptions(options, RUN_WORKERS_RULES, 'runWorkers');
+  if (given !== undefined) return runWorker(bootstrap, given);
+  checkOptions(options, RUN_WORKERS_RULES);
+  const whole = { ...RUN_WORKERS_DEFAULTS, ...withoutUndefined(options) };
   const supervisor = new Supervisor({
-    pool: options.pool ?? 1,
-    rescaleIntervalMs: options.rescaleIntervalMs ?? 1_000,
-    minWorkerAgeMs: options.minWorkerAgeMs ?? 10_000,
-    maxTotalMemoryBytes: options.maxTotalMemoryBytes ?? Infinity,
-    maxBlockedMs: options.maxBlockedMs ?? 30_000,
+    ...whole,
+    pool: poolOf(whole.pool, 'pool'),
+    // A worker that stands at a breakpoint is not to be replaced.
+    maxBlockedMs: inspector.url() === undefined ? whole.maxBlockedMs : Infinity,
     logger: new Logger('Streamback:workers'),
   });
   takeProcessRole({ kind: 'supervisor', supervisor });
-  const app = await withoutHangup(bootstrap);
-  app.enableShutdownHooks(SHUTDOWN_SIGNALS);
-  process.on('SIGHUP', () => void supervisor.roll());
+  const app = await keepingSignals(
+    ['SIGHUP'],
+    () => void supervisor.roll(),
+    () => bootstrap(),
+  );
+  app.enableShutdownHooks(['SIGTERM', 'SIGINT']);
   supervisor.start();
   return app;
 }
 
-/** SIGHUP is a rolling restart: to Nest's shutdown hooks, where an app enables them all, it would be the end. */
-const SHUTDOWN_SIGNALS = ['SIGTERM', 'SIGINT'];
-
-async function withoutHangup<App>(bootstrap: () => Promise<App>): Promise<App> {
-  const before = new Set(process.listeners('SIGHUP'));
-  const app = await bootstrap();
-  for (const listener of process.listeners('SIGHUP')) if (!before.has(listener)) process.off('SIGHUP', listener);
-  return app;
+/** @throws StreambackConfigError INVALID_OPTION */
+function poolOf(value: unknown, path: string): Scale {
+  const scale = scaleOf(value, path);
+  if (scale) return scale;
+  throw invalidOption(
+    path,
+    `'${path}' must ask for at least one process`,
+    'Leave it out for one worker, or write [[0, 0], [1, 1]] for none without lag.',
+  );
 }
 
-async function runWorker<App extends INestApplicationContext>(bootstrap: WorkerBootstrap<App>, assignment: WorkerAssignment): Promise<App> {
-  takeProcessRole({ kind: 'worker', assignment });
-  let isReady = false;
-  const tell = (): void => {
-    const message: WorkerMessage = { streamback: 'worker', isReady, rssBytes: process.memoryUsage.rss() };
-    // It may just have gone.
-    if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
-  };
-  const beat = setInterval(tell, BEAT_MS).unref();
-  // Without its parent a worker is nobody's: it ends as if it were told to.
-  process.once('disconnect', () => {
-    clearInterval(beat);
-    process.kill(process.pid, 'SIGTERM');
-  });
-  tell();
-  const { id, counter, patterns } = assignment;
-  const app = await withoutHangup(() => bootstrap({ id, counter, patterns }));
-  // A terminal that hangs up tells all; the parent decides.
-  process.on('SIGHUP', () => undefined);
-  app.enableShutdownHooks(SHUTDOWN_SIGNALS);
-  isReady = true;
-  tell();
-  return app;
-}
+const withoutUndefined = <Options extends object>(options: Options): { [Name in keyof Options]: Exclude<Options[Name], undefined> } =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;

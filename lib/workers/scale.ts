@@ -1,8 +1,8 @@
 import { invalidOption } from '../common/option-rules';
 
 /**
- * How many worker processes: a number; `[min, max]`, one more for each further 1,000 of lag; or steps of `[lag, processes]`, of which the
- * first counts whose lag is not below the current one, else the last.
+ * How many worker processes: a number; `[min, max]`, one more than `min` from the first message on and another for each further 1,000 of
+ * lag; or steps of `[lag, processes]`, of which the first counts whose lag is not below the current one, else the last.
  */
 export type StreambackProcesses = number | readonly [min: number, max: number] | readonly (readonly [lag: number, processes: number])[];
 
@@ -14,10 +14,15 @@ const STEP_LAG = 1_000;
 /** The steps of a scale, by rising lag. */
 export type Scale = readonly (readonly [lag: number, processes: number])[];
 
-/** @param option its path, for the error. @throws StreambackConfigError INVALID_OPTION */
-export function scaleOf(processes: StreambackProcesses, option: string): Scale {
+/**
+ * `undefined` where no processes of its own are asked for: 0 or an empty array, as in Python streamback.
+ * @param option its path, for the error. @throws StreambackConfigError INVALID_OPTION
+ */
+export function scaleOf(processes: unknown, option: string): Scale | undefined {
+  if (processes === 0) return undefined;
   if (isCount(processes)) return [[0, capped(processes)]];
-  if (Array.isArray(processes) && processes.length > 0) {
+  if (Array.isArray(processes)) {
+    if (processes.length === 0) return undefined;
     const list = processes as readonly unknown[];
     if (list.every(isStep)) return list.map(([lag, count]) => [lag, capped(count)] as const).toSorted(([one], [two]) => one - two);
     const [min, max] = list;
@@ -34,6 +39,9 @@ export function scaleOf(processes: StreambackProcesses, option: string): Scale {
 
 /** How many processes a lag asks for. */
 export const processesFor = (scale: Scale, lag: number): number => (scale.find(([upTo]) => upTo >= lag) ?? scale.at(-1)!)[1];
+
+/** Whether the lag makes a difference. */
+export const followsLag = (scale: Scale): boolean => new Set(scale.map(([, count]) => count)).size > 1;
 
 const capped = (count: number): number => Math.min(count, MAX_PROCESSES);
 

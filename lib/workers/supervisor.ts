@@ -1,31 +1,41 @@
+import type { Clock } from '../common/clock';
 import type { StreambackLogger } from '../common/logger';
 import type { SupervisedListener, SupervisedServer, WorkerSupervisor } from '../common/process-role';
-import { scaleOf, type Scale, type StreambackProcesses } from './scale';
+import type { SetMember } from './demand';
+import { forkWorker, type ForkWorker } from './fork-worker';
+import { followsLag, scaleOf, type Scale } from './scale';
 import { WorkerSet } from './worker-set';
 
 export interface SupervisorOptions {
-  readonly pool: StreambackProcesses;
+  /** Of the listeners without processes of their own. */
+  readonly pool: Scale;
   readonly rescaleIntervalMs: number;
   readonly minWorkerAgeMs: number;
   readonly maxTotalMemoryBytes: number;
   readonly maxBlockedMs: number;
   readonly logger: StreambackLogger;
+  readonly fork?: ForkWorker;
+  readonly clock?: Clock;
 }
+
+/** Ages do not jump with the time of day, and a parent whose workers have all crashed still lives. */
+const PARENT_CLOCK: Clock = {
+  now: () => performance.now(),
+  setTimeout: (callback, delayMs) => setTimeout(callback, delayMs),
+  clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),
+};
 
 /** The parent of all workers: sorts listeners into sets, and has each set follow its lag. */
 export class Supervisor implements WorkerSupervisor {
   private readonly servers: SupervisedServer[] = [];
+  private readonly clock: Clock;
   private sets: readonly WorkerSet[] = [];
-  private readonly checking = new Set<WorkerSet>();
-  private timer: NodeJS.Timeout | undefined;
+  private timer: unknown;
   private ids = 0;
   private ended = false;
-  private said = false;
-  private readonly pool: Scale;
 
-  /** @throws StreambackConfigError INVALID_OPTION */
   constructor(private readonly options: SupervisorOptions) {
-    this.pool = scaleOf(options.pool, 'pool');
+    this.clock = options.clock ?? PARENT_CLOCK;
   }
 
   supervise(server: SupervisedServer): void {
@@ -34,73 +44,63 @@ export class Supervisor implements WorkerSupervisor {
 
   /** Starts the workers of all listeners that are known by now. @throws StreambackConfigError INVALID_OPTION */
   start(): void {
+    if (this.ended) return;
     this.sets = this.sortIntoSets();
-    if (this.sets.length === 0) this.options.logger.warn('There is nothing to listen to: no worker is started');
-    this.tick();
-    this.timer = setInterval(() => this.tick(), this.options.rescaleIntervalMs);
+    if (this.sets.length > 0) this.tick();
   }
 
-  /** Replaces every worker, one after the other in each set. */
+  /** Replaces every worker, one after the other in each set. Never rejects. */
   async roll(): Promise<void> {
-    this.options.logger.log('Restarting all workers, one after the other');
+    if (this.ended || this.sets.length === 0) return;
+    this.options.logger.log('Replacing all workers, one after the other');
     await Promise.all(this.sets.map((set) => set.roll()));
-    this.options.logger.log('All workers were restarted');
+    if (!this.ended) this.options.logger.log('The rolling restart is over');
   }
 
+  /** Ends the workers in good order. Idempotent. */
   async end(): Promise<void> {
     this.ended = true;
-    clearInterval(this.timer);
+    this.clock.clearTimeout(this.timer);
     await Promise.all(this.sets.map((set) => set.end()));
   }
 
   private tick(): void {
-    for (const set of this.sets) if (!this.checking.has(set)) void this.check(set);
+    for (const set of this.sets) void set.check();
+    this.timer = this.clock.setTimeout(() => this.tick(), this.options.rescaleIntervalMs);
   }
 
-  /** Never rejects. One at a time for each set, so that a slow broker makes no heap of checks. */
-  private async check(set: WorkerSet): Promise<void> {
-    this.checking.add(set);
-    try {
-      await set.check(this.freeBytes());
-      this.said = false;
-    } catch (error) {
-      if (this.ended) return;
-      if (!this.said) this.options.logger.error(`The lag cannot be read, the number of workers stays: ${String(error)}`);
-      this.said = true;
-      set.startAtLeast(1);
-    } finally {
-      this.checking.delete(set);
-    }
-  }
-
-  private freeBytes(): number {
-    const used = this.sets.flatMap((set) => set.workers).reduce((sum, { rssBytes }) => sum + rssBytes, 0);
-    return this.options.maxTotalMemoryBytes - used;
-  }
+  /** How many more workers fit. One is expected to take what this process does: they run the same program. */
+  private readonly room = (): number => {
+    const expected = process.memoryUsage.rss();
+    const workers = this.sets.flatMap((set) => set.workers);
+    const used = workers.reduce((sum, { status, rssBytes }) => sum + (status === 'starting' ? Math.max(expected, rssBytes) : rssBytes), 0);
+    return Math.max(0, Math.ceil((this.options.maxTotalMemoryBytes - used) / expected));
+  };
 
   private sortIntoSets(): WorkerSet[] {
-    const pooled: { server: SupervisedServer; listeners: SupervisedListener[] }[] = [];
+    const pooled: SetMember[] = [];
     const sets: WorkerSet[] = [];
     for (const server of this.servers) {
-      const listeners: SupervisedListener[] = [];
+      const shared: SupervisedListener[] = [];
       for (const listener of server.listeners) {
-        const { pattern, processes } = listener;
-        const scale = processes === undefined ? undefined : scaleOf(processes as StreambackProcesses, `listener(${pattern}).processes`);
-        // As in Python streamback, no process of its own means the pool.
-        if (scale === undefined || scale.every(([, count]) => count === 0)) listeners.push(listener);
-        else sets.push(this.newSet(`'${pattern}'`, scale, [{ server, listeners: [listener] }]));
+        const scale = scaleOf(listener.processes ?? 0, `listener '${listener.pattern}'.processes`);
+        if (scale) sets.push(this.newSet(`'${listener.pattern}'`, scale, [{ server, listeners: [listener] }]));
+        else shared.push(listener);
       }
-      if (listeners.length > 0) pooled.push({ server, listeners });
+      if (shared.length > 0) pooled.push({ server, listeners: shared });
     }
-    return pooled.length > 0 ? [...sets, this.newSet('the pool', this.pool, pooled)] : sets;
+    return pooled.length > 0 ? [...sets, this.newSet('The pool', this.options.pool, pooled)] : sets;
   }
 
-  private newSet(
-    title: string,
-    scale: Scale,
-    members: { server: SupervisedServer; listeners: readonly SupervisedListener[] }[],
-  ): WorkerSet {
-    const { minWorkerAgeMs, maxBlockedMs, logger } = this.options;
-    return new WorkerSet({ title, scale, members, minWorkerAgeMs, maxBlockedMs, logger, nextId: () => (this.ids += 1) });
+  private newSet(title: string, scale: Scale, members: readonly SetMember[]): WorkerSet {
+    const { logger, minWorkerAgeMs, maxBlockedMs, fork = forkWorker } = this.options;
+    const { clock, room } = this;
+    if (scale.every(([, count]) => count === 0)) logger.warn(`${title}: 0 workers at any lag, so its messages are not handled`);
+    for (const { server } of members) {
+      if (server.tellsLag || !followsLag(scale)) continue;
+      logger.warn(`${title}: the stream of connection '${server.connection}' does not tell its lag, so the number of workers stays`);
+    }
+    const nextId = (): number => (this.ids += 1);
+    return new WorkerSet({ title, scale, members, minWorkerAgeMs, maxBlockedMs, fork, clock, logger, nextId, room });
   }
 }

@@ -1,0 +1,65 @@
+import type { StreambackLogger } from '../common/logger';
+import type { SupervisedListener, SupervisedServer } from '../common/process-role';
+import { processesFor, type Scale } from './scale';
+
+/** A burst is often over and back within a moment: what was wanted stays wanted for so many checks. */
+const STILL_WANTED_CHECKS = 3;
+
+/** Listeners of one server that scale together. */
+export interface SetMember {
+  readonly server: SupervisedServer;
+  readonly listeners: readonly SupervisedListener[];
+}
+
+export interface Demanded {
+  /** Messages that were not handled; `undefined` where it cannot be read. */
+  readonly lag: number | undefined;
+  readonly wanted: number;
+  /** The most that was wanted in the last checks. */
+  readonly stillWanted: number;
+  readonly partitions: number;
+}
+
+/** Reads what the lag of some listeners asks for. */
+export class Demand {
+  private recent: readonly number[] = [];
+  private isBlind = false;
+  private partitions = Infinity;
+
+  constructor(
+    private readonly title: string,
+    private readonly scale: Scale,
+    private readonly members: readonly SetMember[],
+    private readonly logger: StreambackLogger,
+  ) {}
+
+  /**
+   * Never rejects: where the lag cannot be read, the number of workers stays, and there is at least one, which waits for its broker.
+   * @param active workers that there are
+   * @param onSight called when the lag can be read again
+   */
+  async read(active: () => number, onSight: () => void): Promise<Demanded> {
+    let lag: number | undefined;
+    try {
+      const [lags, counts] = await Promise.all([
+        Promise.all(this.members.map(({ server, listeners }) => server.lag(topicsOf(listeners)))),
+        Promise.all(this.members.map(({ server, listeners }) => server.partitions(topicsOf(listeners)))),
+      ]);
+      lag = sum(lags);
+      // Topics that are not there yet are created by the first worker.
+      this.partitions = sum(counts) || 1;
+      if (this.isBlind) onSight();
+      this.isBlind = false;
+    } catch (error) {
+      if (!this.isBlind) this.logger.error(`The lag of ${this.title} cannot be read, its number of workers stays: ${String(error)}`);
+      this.isBlind = true;
+    }
+    const wanted = lag === undefined ? Math.max(1, processesFor(this.scale, 0), active()) : processesFor(this.scale, lag);
+    this.recent = [wanted, ...this.recent].slice(0, STILL_WANTED_CHECKS);
+    return { lag, wanted, stillWanted: Math.max(...this.recent), partitions: this.partitions };
+  }
+}
+
+const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
+
+const topicsOf = (listeners: readonly SupervisedListener[]): string[] => [...new Set(listeners.map(({ topic }) => topic))];
