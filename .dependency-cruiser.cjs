@@ -29,6 +29,7 @@ module.exports = {
     only('workers', ['common/'], 'workers knows servers by what a supervisor needs of them (common/process-role.ts).'),
     only('producer', FLOW, 'producer knows contracts, not adapters, and not the consumer.'),
     only('consumer', FLOW, 'consumer knows contracts, not adapters, and not the producer.'),
+    only('health', ['common/', 'protocol/', 'consumer/', CONTRACTS], 'health judges facts: root gives it the connections.'),
     {
       name: 'contract-imports',
       comment: 'The stream contracts import protocol and common; the resolver alone knows the adapters.',
@@ -100,7 +101,14 @@ module.exports = {
       comment: 'Nest 12 exports package roots only: a deep import breaks there.',
       severity: 'error',
       from: { path: '^lib/' },
-      to: { path: '(^|node_modules/)@nestjs/[^/]+/.', pathNot: 'node_modules/@nestjs/[^/]+/index\\.(d\\.ts|js)$' },
+      to: { path: '(^|node_modules/)@nestjs/[^/]+/.', pathNot: 'node_modules/@nestjs/[^/]+/(dist/)?index\\.(d\\.ts|js)$' },
+    },
+    {
+      name: 'terminus-is-optional',
+      comment: 'Only the entry point for terminus knows its package, and nothing of the main entry point knows that one.',
+      severity: 'error',
+      from: { path: '^lib/', pathNot: '^lib/health/terminus\\.ts$' },
+      to: { path: [packages('@nestjs/terminus'), '^lib/health/terminus\\.ts$'] },
     },
     {
       name: 'kafkajs-only-in-its-adapter',

@@ -17,6 +17,7 @@ export default defineConfig({
           name: 'broker',
           include: ['test/{contract,e2e,fault,security,interop}/**/*.test.ts'],
           globalSetup: ['test/support/global-setup.ts'],
+          setupFiles: ['test/support/canary.setup.ts'],
           // One file after another: bounds on time mean little where files compete for the same cores.
           fileParallelism: false,
           testTimeout: 60_000,

@@ -10,8 +10,12 @@ export {
   StreambackTimeoutError,
   type WaitingFor,
 } from './common/errors';
+export type { DeadLetter } from './consumer/dead-letter';
+export type { ReplayResult } from './consumer/dead-letter-replay';
 export type { StreambackListenerOptions, StreambackOrder } from './consumer/listener';
 export type { StreambackRetryOn, StreambackRetryOptions } from './consumer/retry';
+export { StreambackHealth, type StreambackHealthResult } from './health/streamback.health';
+export type { StreambackConnectionHealth, StreambackHealthStatus } from './health/verdict';
 export type { Lane, LaneReadOptions } from './producer/lane';
 export type { StreambackRequestOptions } from './producer/request-options';
 export { StreambackModule, type StreambackModuleAsyncOptions, type StreambackModuleOptions } from './streamback.module';
@@ -25,6 +29,7 @@ export type { WorkerInfo } from './common/process-role';
 export { listener } from './transport/listener';
 export { StreambackClient } from './transport/streamback.client';
 export { StreambackContext } from './transport/streamback.context';
+export { StreambackDeadLetters, type DeadLetterOptions } from './transport/streamback.dead-letters';
 export { StreambackRecord, StreambackRecordBuilder } from './transport/streamback.record';
 export { StreambackServer } from './transport/streamback.server';
 export { runWorkers, type RunWorkersOptions } from './workers/run-workers.bootstrap';

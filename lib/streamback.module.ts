@@ -1,4 +1,5 @@
 import {
+  Global,
   Inject,
   Module,
   type DynamicModule,
@@ -11,6 +12,7 @@ import {
 } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { invalidOption } from './common/option-rules';
+import { StreambackHealth } from './health/streamback.health';
 import type { StreambackOptions, StreambackOptionsFactory } from './streamback.options';
 import {
   DEFAULT_CONNECTION,
@@ -22,6 +24,7 @@ import {
 import { StreambackConnection } from './transport/connection';
 import { prepareHandlers } from './transport/handler.explorer';
 import { StreambackClient } from './transport/streamback.client';
+import { StreambackDeadLetters } from './transport/streamback.dead-letters';
 import { StreambackServer } from './transport/streamback.server';
 
 export interface StreambackModuleOptions extends StreambackOptions {
@@ -49,16 +52,35 @@ class StreambackDrainModule implements OnModuleDestroy {
   }
 
   async onModuleDestroy(): Promise<void> {
-    const providers = [...this.modules.values()].flatMap((module) => [...module.providers]);
-    const servers = providers.filter(([token]) => isStreambackToken('server', token)).map(([, { instance }]) => instance as unknown);
+    const servers = provided('server', this.modules);
     await Promise.all(servers.filter((server) => server instanceof StreambackServer).map((server) => server.drain()));
   }
 }
 
+/** What exists once and covers every connection; found wherever it is injected. */
+@Global()
+@Module({
+  providers: [
+    {
+      provide: StreambackDeadLetters,
+      inject: [ModulesContainer],
+      useFactory: (modules: ModulesContainer) => new StreambackDeadLetters(() => connectionsOf(modules)),
+    },
+    {
+      provide: StreambackHealth,
+      inject: [ModulesContainer],
+      useFactory: (modules: ModulesContainer) => new StreambackHealth(() => connectionsOf(modules)),
+    },
+  ],
+  exports: [StreambackDeadLetters, StreambackHealth],
+})
+class StreambackSharedModule {}
+
 /** Registers a connection: its `StreambackServer`, and its `StreambackClient` for `@InjectStreamback()`. Shut down after all others. */
-@Module({ imports: [StreambackDrainModule] })
+@Module({ imports: [StreambackDrainModule, StreambackSharedModule] })
 export class StreambackModule {
   constructor(@Inject(ModulesContainer) modules: ModulesContainer) {
+    refuseTwins(modules);
     prepareHandlers(modules);
     setShutdownOrder(modules, StreambackModule, Number.MAX_SAFE_INTEGER);
   }
@@ -107,6 +129,36 @@ export class StreambackModule {
 function asOptions<Options extends object>(given: Options, whence: string): Options {
   if (typeof given === 'object' && given !== null) return given;
   throw invalidOption('', `${whence} ${String(given)}, not options`, "Give an object: { group: 'reports' }.");
+}
+
+/** The instances of all modules' providers of a kind. */
+function provided(what: 'connection' | 'server', modules: ModulesContainer): unknown[] {
+  const providers = [...modules.values()].flatMap((module) => [...module.providers]);
+  return providers.filter(([token]) => isStreambackToken(what, token)).map(([, { instance }]) => instance as unknown);
+}
+
+function connectionsOf(modules: ModulesContainer): ReadonlyMap<string, StreambackConnection> {
+  const connections = provided('connection', modules).filter((each) => each instanceof StreambackConnection);
+  return new Map(connections.map((connection) => [connection.options.connection, connection]));
+}
+
+/** Two connections of one name: who injects it would get either. @throws StreambackConfigError INVALID_OPTION */
+function refuseTwins(modules: ModulesContainer): void {
+  const seen = new Set<unknown>();
+  for (const { providers } of modules.values()) {
+    for (const token of providers.keys()) {
+      if (!isStreambackToken('connection', token)) continue;
+      if (seen.has(token)) {
+        const name = (token as symbol).description!.split(':').slice(2).join(':');
+        throw invalidOption(
+          'connection',
+          `The connection '${name}' is registered twice`,
+          "Call forRoot once and import what it gave, or use isGlobal: true; or give the other a name: { connection: 'audit' }.",
+        );
+      }
+      seen.add(token);
+    }
+  }
 }
 
 /** Closes the server and the client of a connection. */

@@ -2,6 +2,7 @@ import {
   aBoolean,
   aCount,
   aDuration,
+  aFunction,
   aName,
   anObject,
   anObjectWithout,
@@ -55,6 +56,7 @@ const REQUEST_DEFAULT_RULES: OptionRules<Pick<StreambackRequestOptions, 'idleTim
 
 export const REQUEST_RULES: OptionRules<StreambackRequestOptions> = {
   ...REQUEST_DEFAULT_RULES,
+  onRestart: aFunction,
   key: aString,
   headers: (value, path) =>
     anObject(value, path) ??
@@ -119,6 +121,7 @@ export const CONNECTION_RULES: OptionRules<StreambackOptions> = {
   maxMessageBytes: aCount(1),
   maxAnswerBytes: aCount(1),
   maxInFlight: aCount(1),
+  maxPendingBytes: aCount(1),
   publishTimeoutMs: aDuration(1),
   drainTimeoutMs: aDuration(0),
   leaseMs: aDuration(100),

@@ -39,6 +39,11 @@ export interface StreambackOptions {
   readonly maxAnswerBytes?: number | undefined;
   /** Deliveries in one process, waiting and running; fetching pauses beyond (M7). @default 1_000 */
   readonly maxInFlight?: number | undefined;
+  /**
+   * Handed over to a stream and not yet acknowledged, in bytes, for each of the two: beyond it sends are refused (BUFFER_FULL), and
+   * answers wait. @default 32_000_000
+   */
+  readonly maxPendingBytes?: number | undefined;
   /** Longest wait for the broker's acknowledgement, retries included, in ms. @default 30_000 */
   readonly publishTimeoutMs?: number | undefined;
   /** Closing waits so long for handlers, in ms, then aborts them (M8). @default 8_000 */

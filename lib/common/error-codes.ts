@@ -48,6 +48,11 @@ export const ERROR_CODES = {
     retryable: true,
     remedy: 'It may have arrived all the same: send it again only where twice is harmless. Raise publishTimeoutMs for a slow broker.',
   },
+  BUFFER_FULL: {
+    kind: 'publish',
+    retryable: true,
+    remedy: 'Send again when the broker has caught up: await what was sent, or raise maxPendingBytes.',
+  },
   DEADLINE_EXCEEDED: { kind: 'timeout', retryable: true, remedy: 'Raise timeoutMs, or see why no answer came in time.' },
   IDLE_TIMEOUT: { kind: 'timeout', retryable: true, remedy: 'Raise idleTimeoutMs, or have the handler answer more often.' },
   READ_TIMEOUT: { kind: 'timeout', retryable: true, remedy: 'Read again: the lane is still open.' },
@@ -71,6 +76,11 @@ export const ERROR_CODES = {
     kind: 'lane',
     retryable: true,
     remedy: 'Send the request again; the process that answered it is gone.',
+  },
+  NO_LISTENER: {
+    kind: 'lane',
+    retryable: false,
+    remedy: 'Give the pattern a handler in the group that gets its messages, or have the group not subscribe to its topic.',
   },
   OVERFLOW: {
     kind: 'lane',

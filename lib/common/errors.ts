@@ -103,9 +103,9 @@ export class StreambackAbortError extends StreambackError {
 
 /** A message that could not be handled, as its dead letter names it. */
 export class StreambackMessageError extends StreambackError {
-  declare readonly code: MessageErrorCode;
+  declare readonly code: MessageErrorCode | 'NO_LISTENER';
 
-  constructor(code: MessageErrorCode, message: string, details?: StreambackErrorDetails) {
+  constructor(code: MessageErrorCode | 'NO_LISTENER', message: string, details?: StreambackErrorDetails) {
     super(code, message, details);
   }
 }

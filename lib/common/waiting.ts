@@ -6,6 +6,13 @@ export async function within(promise: Promise<unknown> | undefined, timeoutMs: n
   clearTimeout(timer);
 }
 
+/** The answer of a promise, or a rejection with `late()` where it takes longer than so long. */
+export async function limited<Answer>(promise: Promise<Answer>, timeoutMs: number, late: () => Error): Promise<Answer> {
+  let timer: NodeJS.Timeout | undefined;
+  const end = new Promise<never>((_resolve, reject) => (timer = setTimeout(() => reject(late()), timeoutMs)));
+  return Promise.race([promise, end]).finally(() => clearTimeout(timer));
+}
+
 /** Delays, one at a time, that can be cut short. */
 export class Delay {
   private wakeUp: (() => void) | undefined;

@@ -1,4 +1,4 @@
-import { StreambackLaneError, StreambackPublishError } from '../common/errors';
+import type { StreambackError } from '../common/errors';
 import type { ErrorDetails } from '../protocol/frame';
 import { isRecord } from '../protocol/json';
 
@@ -9,13 +9,14 @@ export interface AnswerError {
   readonly details: ErrorDetails;
 }
 
+/** What a requester is told of an answer that could not be sent: it gets our own typed error. */
+export const refusedAnswer = (error: StreambackError): AnswerError => ({ text: error.message, details: { code: error.code } });
+
 /**
- * What a requester is told of an error. An answer that could not be sent is told by its code; all else by the value that
- * `errorValue` makes of it, which is what Nest's own transports would send. No stack crosses the wire.
+ * What a requester is told of what a handler threw: the value that `errorValue` makes of it, which is what Nest's own transports would
+ * send. No stack crosses the wire, and no error of ours: one that a nested call gave would pose as the request's own.
  */
 export function answerError(error: unknown, errorValue: (error: unknown) => unknown, maxBytes: number): AnswerError {
-  if (error instanceof StreambackPublishError || (error instanceof StreambackLaneError && error.code === 'OVERFLOW'))
-    return { text: error.message, details: { code: error.code } };
   const value = errorValue(error);
   let json: string | undefined;
   try {

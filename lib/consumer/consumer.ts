@@ -1,17 +1,21 @@
 import { SYSTEM_CLOCK, type Clock } from '../common/clock';
 import { StreambackError, type StreambackMessageError } from '../common/errors';
-import { decodeEnvelope, type Envelope } from '../protocol/envelope';
-import type { MainStream, MainStreamDelivery, MainStreamMessage, MainStreamSubscription } from '../streams/main-stream';
+import { decodeEnvelope, withoutRequester, type Envelope } from '../protocol/envelope';
+import type { MainStream, MainStreamDelivery, MainStreamMessage, MainStreamSubscription, TopicPartition } from '../streams/main-stream';
+import { Answering, type ConsumerFeedback } from './answering';
 import { ClientCheck } from './client-check';
-import { isDeadLetter } from './dead-letter';
+import type { ConsumerFacts } from './consumer-facts';
+import { wasPutAside } from './dead-letter';
 import { DeadLetters } from './dead-letters';
 import { DuplicateGuard } from './duplicate-guard';
 import { KeyOrder, type Slot } from './key-order';
 import type { Listener } from './listener';
+import { allOf, Opening } from './opening';
 import { CLOCK_TOLERANCE_MS } from './run';
 import { RunRegistry } from './run-registry';
-import { describeError, Runner, type RunOutcome, type RunResult, type ConsumerFeedback, type RunnerOptions } from './runner';
+import { describeError, Runner, type RunOutcome, type RunResult, type RunnerOptions } from './runner';
 import type { Task } from './task';
+import { Unheard } from './unheard';
 
 export interface ConsumerOptions extends RunnerOptions {
   readonly maxInFlight: number;
@@ -38,8 +42,13 @@ export class Consumer {
   private readonly registry: RunRegistry;
   private readonly runner: Runner;
   private readonly deadLetters: DeadLetters;
+  private readonly unheard: Unheard;
   private readonly clients?: ClientCheck;
   private readonly clock: Clock;
+  private readonly opening: Opening;
+  private readonly assigned = new Set<string>();
+  private taken = 0;
+  private ended = 0;
   private subscription?: MainStreamSubscription;
   private closing?: Promise<void>;
   private startedAt = Infinity;
@@ -52,12 +61,18 @@ export class Consumer {
   ) {
     this.clock = options.clock ?? SYSTEM_CLOCK;
     this.registry = new RunRegistry(feedback?.stream, options.leaseMs, this.clock);
-    this.deadLetters = new DeadLetters(main, options.logger, this.clock, (delivery) => this.isLeaving(delivery));
-    this.runner = new Runner(this.registry, this.deadLetters, feedback, options, this.clock);
+    this.deadLetters = new DeadLetters(main, options.group, options.logger, this.clock, (delivery) => this.isLeaving(delivery));
+    this.opening = new Opening({ open: () => this.open(), group: options.group, logger: options.logger });
+    const answering = new Answering(feedback, options);
+    this.unheard = new Unheard(answering, this.deadLetters, options.logger);
+    this.runner = new Runner(this.registry, this.deadLetters, answering, options, this.clock);
     for (const listener of listeners) {
       const duplicates = new DuplicateGuard();
       const order = new KeyOrder<Task>(listener.options.concurrency, (task, slot) => {
-        const done = (): void => slot.done();
+        const done = (): void => {
+          this.ended += 1;
+          slot.done();
+        };
         void this.handle(task, duplicates, slot).then(done, done);
       });
       this.bound.set(listener.topic, { listener, order, duplicates });
@@ -68,10 +83,47 @@ export class Consumer {
     }
   }
 
-  /** Resolves once assigned, so that no request from now on is missed. @throws StreambackConnectionError */
-  async start(): Promise<void> {
-    await Promise.all([this.main.connect(), this.feedback?.inbox.open()]);
+  /**
+   * Resolves once assigned, so that no request from now on is missed; or once it is clear that a server is away: then it is tried again
+   * until it works.
+   * @throws StreambackError what trying again will not mend
+   */
+  start(): Promise<void> {
+    return this.opening.begin();
+  }
+
+  /** What is known of it now, for health. */
+  facts(): ConsumerFacts {
+    return {
+      group: this.options.group,
+      failure: this.opening.failure,
+      joined: this.subscription !== undefined,
+      closing: this.closing !== undefined,
+      assignedPartitions: this.assigned.size,
+      inFlight: this.taken - this.ended,
+      progress: this.taken + this.ended,
+      heartbeat: this.subscription?.heartbeat?.(),
+    };
+  }
+
+  /** Messages in its partitions that are not settled; nothing where the stream cannot tell. @throws StreambackConnectionError */
+  async lag(): Promise<number | undefined> {
+    return this.subscription?.lag?.();
+  }
+
+  /** Stops fetching, waits for work in flight, then aborts it; what was aborted is delivered again (M8). Idempotent. */
+  close(): Promise<void> {
+    this.opening.end();
+    this.closing ??= Promise.resolve()
+      .then(() => this.subscription?.close())
+      .finally(() => this.registry.close());
+    return this.closing;
+  }
+
+  private async open(): Promise<void> {
+    await allOf(this.main.connect(), Promise.resolve(this.feedback?.inbox.open()));
     if (this.closing) return;
+    this.assigned.clear();
     this.startedAt = this.clock.now();
     this.subscription = await this.main.subscribe({
       group: this.options.group,
@@ -79,38 +131,37 @@ export class Consumer {
       maxInFlight: this.options.maxInFlight,
       drainTimeoutMs: this.options.drainTimeoutMs,
       onDelivery: (delivery) => this.take(delivery),
+      onRebalance: ({ assigned, revoked }) => {
+        for (const place of revoked) this.assigned.delete(placeOf(place));
+        for (const place of assigned) this.assigned.add(placeOf(place));
+      },
     });
     if (this.closing) await this.subscription.close();
-  }
-
-  /** Stops fetching, waits for work in flight, then aborts it; what was aborted is delivered again (M8). Idempotent. */
-  close(): Promise<void> {
-    this.closing ??= Promise.resolve()
-      .then(() => this.subscription?.close())
-      .finally(() => this.registry.close());
-    return this.closing;
   }
 
   private take(delivery: MainStreamDelivery): void {
     const { message } = delivery;
     const bound = this.bound.get(message.topic);
-    if (!bound) return delivery.release();
+    if (!bound) return void this.unheard.take(delivery);
+    const { listener, order } = bound;
+    this.taken += 1;
     let envelope: Envelope;
     try {
       envelope = decodeEnvelope(message.value);
-      if (isDeadLetter(message)) envelope = { ...envelope, feedbackTopic: null };
     } catch (error) {
-      void this.deadLetters.bury(delivery, error as StreambackMessageError);
+      void this.deadLetters.bury(delivery, error as StreambackMessageError).finally(() => (this.ended += 1));
       return;
     }
-    bound.order.add(orderKey(bound.listener, message), { listener: bound.listener, delivery, envelope });
+    const task: Task = wasPutAside(message)
+      ? { listener, delivery, envelope: withoutRequester(envelope), id: undefined }
+      : { listener, delivery, envelope, id: envelope.id };
+    order.add(orderKey(listener, message), task);
   }
 
   /** Never rejects. */
   private async handle(task: Task, duplicates: DuplicateGuard, slot: Slot): Promise<void> {
-    const { delivery, envelope } = task;
+    const { delivery, id } = task;
     if (this.isLeaving(delivery)) return delivery.release();
-    const { id } = envelope;
     let claimed = id === undefined || duplicates.claim(id);
     while (typeof claimed !== 'boolean') {
       await claimed;
@@ -126,8 +177,7 @@ export class Consumer {
 
   /** Never rejects. */
   private async attempt(task: Task, duplicates: DuplicateGuard, slot: Slot): Promise<RunResult> {
-    const { delivery, envelope } = task;
-    const { id } = envelope;
+    const { delivery, id } = task;
     const ended = (outcome: RunOutcome): void => {
       if (id !== undefined) duplicates[AFTERWARDS[outcome]](id);
     };
@@ -173,6 +223,8 @@ export class Consumer {
     return this.clients.isWanted(inbox, id);
   }
 }
+
+const placeOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`;
 
 function orderKey(listener: Listener, { key, partition }: MainStreamMessage): string | null {
   switch (listener.options.order) {

@@ -7,24 +7,25 @@ import type { MainStream, MainStreamDelivery, OutgoingMessage } from '../streams
 import { deadLetterOf, type DeadLetterFacts } from './dead-letter';
 import type { Task } from './task';
 
-const RETRY = { delayMs: 200, factor: 2, maxDelayMs: 5_000, jitter: 0.2 };
+const RETRY = { delayMs: 200, factor: 2, maxDelayMs: 2_000, jitter: 0.2 };
 
 /** Puts messages aside that cannot be handled. */
 export class DeadLetters {
   /** @param isLeaving whether a delivery is to be given back rather than waited for */
   constructor(
     private readonly main: MainStream,
+    private readonly group: string,
     private readonly logger: StreambackLogger,
     private readonly clock: Clock,
     private readonly isLeaving: (delivery: MainStreamDelivery) => boolean,
   ) {}
 
-  /** Puts a message aside that cannot be decoded (M6), and settles it; nothing is committed past it until that is done. Never rejects. */
+  /** Puts a message aside that cannot be decoded, or has no listener (M6), and settles it; nothing is committed past it until that is done. Never rejects. */
   async bury(delivery: MainStreamDelivery, error: StreambackMessageError): Promise<void> {
     const now = this.clock.now();
     const letter = deadLetterOf(
       delivery.message,
-      { error, attempts: 1, firstAt: now, lastAt: now },
+      { error, group: this.group, attempts: 1, firstAt: now, lastAt: now },
       deadLetterTopicOf(delivery.message.topic),
     );
     if (await this.write(delivery, letter, error)) delivery.settle();
@@ -35,16 +36,19 @@ export class DeadLetters {
    * Puts a message aside whose handler has used up its tries, where its listener says so.
    * @returns whether it is done with; else it is to come again. Never rejects.
    */
-  async putAside({ listener, delivery }: Task, facts: DeadLetterFacts, isRequest: boolean): Promise<boolean> {
+  async putAside({ listener, delivery }: Task, facts: Omit<DeadLetterFacts, 'group'>, isRequest: boolean): Promise<boolean> {
     const { deadLetterTopic } = listener.options;
     const topic = deadLetterTopic ?? (isRequest ? false : deadLetterTopicOf(delivery.message.topic));
-    return topic === false || this.write(delivery, deadLetterOf(delivery.message, facts, topic), facts.error);
+    if (topic === false) return true;
+    return this.write(delivery, deadLetterOf(delivery.message, { ...facts, group: this.group }, topic), facts.error);
   }
 
   /** @returns whether it is written, or never will be */
   private async write(delivery: MainStreamDelivery, letter: OutgoingMessage, error: StreambackMessageError): Promise<boolean> {
     const { topic, partition, offset } = delivery.message;
-    this.logger.warn(`Message ${offset} of ${topic}/${partition} goes to '${letter.topic}': ${error.code}: ${error.message}`);
+    // Of a topic that nobody listens to that has been said, and each of its messages comes here.
+    const say = error.code === 'NO_LISTENER' ? 'debug' : 'warn';
+    this.logger[say](`Message ${offset} of ${topic}/${partition} goes to '${letter.topic}': ${error.code}: ${error.message}`);
     for (let attempt = 1; ; attempt++) {
       try {
         await this.main.publish(letter);
@@ -57,10 +61,14 @@ export class DeadLetters {
           );
           return true;
         }
-        if (attempt === 1) this.logger.error(`'${letter.topic}' cannot be written, trying again: ${String(cause)}`);
+        if (attempt === 1) this.logger.error(`'${letter.topic}' cannot be written, trying again: ${described(cause)}`);
       }
       if (this.isLeaving(delivery)) return false;
       await new Promise<void>((resolve) => this.clock.setTimeout(resolve, backoffDelayMs(attempt, RETRY)));
     }
   }
+}
+
+function described(cause: unknown): string {
+  return cause instanceof StreambackError ? `${cause.code}: ${cause.message}. ${cause.remedy}` : String(cause);
 }

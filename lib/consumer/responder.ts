@@ -43,6 +43,8 @@ export class Responder implements FeedbackSource {
   /** Answers, as JSON, that are not frames yet. */
   private readonly held = new Queue<string>();
   private heldBytes = 0;
+  /** Of these, what is held because earlier answers are not stored yet, rather than for want of credit: it counts as pending. */
+  private pendingBytes = 0;
   /** What the last drain took and is not known to be stored yet: the writer has one write a target under way. */
   private underWay: Load | undefined;
   private credit: number;
@@ -54,7 +56,9 @@ export class Responder implements FeedbackSource {
   private accepting = false;
   private scheduled = false;
   private failure: StreambackError | undefined;
+  private refused: StreambackError | undefined;
   private waiters: (() => void)[] = [];
+  private awaitsPending = false;
 
   constructor(private readonly options: ResponderOptions) {
     this.credit = options.credit ?? Infinity;
@@ -65,6 +69,11 @@ export class Responder implements FeedbackSource {
     return this.made > 0 || this.held.size > 0 || this.ending !== undefined;
   }
 
+  /** What {@link write} threw last: an error that is known by its identity is ours, whatever else a handler may throw. */
+  get refusal(): StreambackError | undefined {
+    return this.refused;
+  }
+
   /**
    * Takes one answer.
    * @throws StreambackPublishError NOT_SERIALIZABLE, TOO_LARGE
@@ -73,6 +82,15 @@ export class Responder implements FeedbackSource {
    */
   write(value: unknown): void {
     if (this.ending || this.over) return;
+    try {
+      this.take(value);
+    } catch (error) {
+      this.refused = error as StreambackError;
+      throw error;
+    }
+  }
+
+  private take(value: unknown): void {
     if (this.failure) throw this.failure;
     const { pattern, maxAnswerBytes, maxBuffered } = this.options;
     const json = toJson(value, `An answer of '${pattern}'`);
@@ -88,6 +106,7 @@ export class Responder implements FeedbackSource {
       this.forgetHeld();
       throw new StreambackLaneError('OVERFLOW', `The reader of '${pattern}' is more than ${maxBuffered} answers behind`);
     }
+    if (this.made + this.held.size < this.credit) this.addPending(json.length);
     this.held.push(json);
     this.heldBytes += json.length;
     this.schedule();
@@ -111,7 +130,11 @@ export class Responder implements FeedbackSource {
 
   /** Nothing while there is room for a further answer, else a promise of room. */
   room(): Promise<void> | undefined {
-    return this.hasRoom() ? undefined : this.change(() => this.hasRoom());
+    if (this.hasRoom()) return undefined;
+    return this.change(() => {
+      this.awaitPending();
+      return this.hasRoom();
+    });
   }
 
   /** Resolves when all that was written so far is stored, or will never be. */
@@ -163,6 +186,7 @@ export class Responder implements FeedbackSource {
   }
 
   written(result: WriteResult | StreambackError): void {
+    this.options.writer.pending.remove(this.underWay?.bytes ?? 0);
     this.underWay = undefined;
     if (result === 'gone') this.options.onGone(new StreambackAbortError('CLIENT_LOST', "The client's inbox is gone"));
     else if (result !== 'written') {
@@ -189,19 +213,47 @@ export class Responder implements FeedbackSource {
 
   private takeHeld(): string | undefined {
     const json = this.held.shift();
-    this.heldBytes -= json?.length ?? 0;
+    if (json === undefined) return undefined;
+    this.heldBytes -= json.length;
+    // What waited for credit becomes pending by being taken; from here on it is under way.
+    if (this.pendingBytes < json.length) this.addPending(json.length - this.pendingBytes);
+    this.pendingBytes -= json.length;
     return json;
   }
 
   private forgetHeld(): void {
     this.held.clear();
     this.heldBytes = 0;
+    this.options.writer.pending.remove(this.pendingBytes);
+    this.pendingBytes = 0;
+  }
+
+  private addPending(bytes: number): void {
+    this.pendingBytes += bytes;
+    this.options.writer.pending.add(bytes);
   }
 
   private hasRoom(): boolean {
     const frames = this.held.size + (this.underWay?.frames ?? 0);
     const bytes = this.heldBytes + (this.underWay?.bytes ?? 0);
-    return this.over || (frames < MAX_UNWRITTEN && bytes < MAX_UNWRITTEN_BYTES && this.made + this.held.size < this.credit);
+    return (
+      this.over ||
+      (frames < MAX_UNWRITTEN &&
+        bytes < MAX_UNWRITTEN_BYTES &&
+        this.made + this.held.size < this.credit &&
+        !this.options.writer.pending.isFull)
+    );
+  }
+
+  /** Others may have filled what all share: then they make the room. */
+  private awaitPending(): void {
+    const { pending } = this.options.writer;
+    if (this.awaitsPending || !pending.isFull) return;
+    this.awaitsPending = true;
+    pending.onRoom(() => {
+      this.awaitsPending = false;
+      this.wake();
+    });
   }
 
   private change(done: () => boolean): Promise<void> {

@@ -1,36 +1,22 @@
 import { inspect } from 'node:util';
 import type { Clock } from '../common/clock';
-import { StreambackError, StreambackMessageError, type StreambackAbortError } from '../common/errors';
+import { StreambackError, StreambackMessageError } from '../common/errors';
 import type { StreambackLogger } from '../common/logger';
 import { runInCall } from '../context/call-context';
-import type { FeedbackWriter } from '../inbox/feedback-writer';
-import type { Inbox } from '../inbox/inbox';
-import type { Envelope } from '../protocol/envelope';
-import type { FeedbackStream } from '../streams/feedback-stream';
-import { answerError } from './answer-error';
+import { answerError, refusedAnswer } from './answer-error';
+import type { Answering, AnsweringOptions } from './answering';
 import type { DeadLetters } from './dead-letters';
-import { listFrames, runFrames } from './frame-format';
 import type { Slot } from './key-order';
 import type { Listener } from './listener';
 import { pump } from './pump';
 import { retryDelayMs } from './retry';
-import { Responder } from './responder';
 import { Run } from './run';
 import type { RunRegistry } from './run-registry';
 import type { Task } from './task';
 
-/** What answers go by. */
-export interface ConsumerFeedback {
-  readonly stream: FeedbackStream;
-  readonly inbox: Inbox;
-  readonly writer: FeedbackWriter;
-}
-
-export interface RunnerOptions {
-  readonly group: string;
+export interface RunnerOptions extends AnsweringOptions {
   /** Whether an error is what a handler has to say, rather than its failure: neither retried nor dead-lettered. */
   readonly isAnswer: (error: unknown) => boolean;
-  readonly maxAnswerBytes: number;
   readonly logger: StreambackLogger;
   /** What a requester is told of an error: as Nest's own transports tell it. */
   readonly errorValue: (error: unknown) => unknown;
@@ -53,7 +39,7 @@ export class Runner {
   constructor(
     private readonly registry: RunRegistry,
     private readonly deadLetters: DeadLetters,
-    private readonly feedback: ConsumerFeedback | undefined,
+    private readonly answering: Answering,
     private readonly options: RunnerOptions,
     private readonly clock: Clock,
   ) {}
@@ -97,8 +83,15 @@ export class Runner {
   private begin({ listener, delivery, envelope }: Task, attempt: number): Run {
     const { message, revoked } = delivery;
     const id = envelope.id ?? `${message.topic}-${message.partition}-${message.offset}`;
-    const responder = this.responderFor(listener, envelope, message.rank, attempt, (reason) => run.abort(reason));
-    const run: Run = new Run(id, envelope, message, attempt, envelope.deadline ?? Infinity, responder, listener.options.cancellable);
+    const { pattern, options } = listener;
+    const responder = this.answering.responderFor(envelope, {
+      pattern,
+      maxBuffered: options.maxBuffered,
+      run: message.rank,
+      attempt,
+      onGone: (reason) => run.abort(reason),
+    });
+    const run: Run = new Run(id, envelope, message, attempt, envelope.deadline ?? Infinity, responder, options.cancellable);
     this.registry.add(run, revoked);
     return run;
   }
@@ -136,8 +129,8 @@ export class Runner {
   }
 
   /** Whether the handler has failed, rather than answered with an error: what pipes and guards refuse is an answer to a request. */
-  private isFailure({ envelope, failure }: Run, error: unknown): boolean {
-    if (error instanceof StreambackError) return false;
+  private isFailure({ envelope, failure, responder }: Run, error: unknown): boolean {
+    if (responder?.refusal && error === responder.refusal) return false;
     return envelope.feedbackTopic === null || (failure !== undefined && !this.options.isAnswer(failure));
   }
 
@@ -154,41 +147,17 @@ export class Runner {
   private async onFailure(run: Run, { pattern }: Listener, error: unknown): Promise<void> {
     const { logger, errorValue, maxAnswerBytes } = this.options;
     const { responder, envelope, failure } = run;
-    // What the handler threw is Nest's to log; what became of its answers, or of an event, is ours.
-    if (error instanceof StreambackError) logger.error(`'${pattern}' could not answer: ${describeError(error)}`);
     if (responder) {
-      const { text, details } = answerError(error, errorValue, maxAnswerBytes);
+      const { refusal } = responder;
+      // What the handler threw is Nest's to log, and arrives as from Nest, be it one of our own errors; what became of its answers is ours.
+      const refused = refusal && error === refusal;
+      if (refused) logger.error(`'${pattern}' could not answer: ${describeError(error)}`);
+      const { text, details } = refused ? refusedAnswer(refusal) : answerError(error, errorValue, maxAnswerBytes);
       await responder.endWithError(text, details);
     } else {
       const what = envelope.feedbackTopic === null ? 'event' : 'request';
       logger.error(`The ${what} '${pattern}' failed: ${describeError(failure ?? error)}`);
     }
-  }
-
-  /** Null where nothing is answered: for an event, or for want of a feedback stream that reaches the requester. */
-  private responderFor(
-    { pattern, options: { maxBuffered } }: Listener,
-    { id, feedbackTopic, inbox, credit }: Envelope,
-    run: number,
-    attempt: number,
-    onGone: (reason: StreambackAbortError) => void,
-  ): Responder | null {
-    if (feedbackTopic === null || !this.feedback) return null;
-    const { group: sourceGroup, maxAnswerBytes } = this.options;
-    const { stream, writer, inbox: own } = this.feedback;
-    const byInbox = inbox !== undefined && id !== undefined;
-    if (!byInbox && !stream.capabilities.lists) return null;
-    return new Responder({
-      writer,
-      pattern,
-      maxAnswerBytes,
-      maxBuffered,
-      credit,
-      onGone,
-      target: byInbox ? { form: 'inbox', key: inbox } : { form: 'list', key: feedbackTopic },
-      // Only our own clients give an id, and only they know numbered frames.
-      format: id === undefined ? listFrames(sourceGroup) : runFrames({ id, sourceGroup, run, attempt, instance: own.key }),
-    });
   }
 }
 

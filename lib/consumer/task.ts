@@ -7,4 +7,6 @@ export interface Task {
   readonly listener: Listener;
   readonly delivery: MainStreamDelivery;
   readonly envelope: Envelope;
+  /** Tells doubles apart; absent where the message has none, and in what is sent again on purpose. */
+  readonly id: string | undefined;
 }

@@ -1,5 +1,6 @@
 import { backoffDelayMs } from '../common/backoff';
 import { SYSTEM_CLOCK, type Clock } from '../common/clock';
+import { PendingBytes } from '../common/pending-bytes';
 import { StreambackError } from '../common/errors';
 import type { StreambackLogger } from '../common/logger';
 import type { FeedbackStream, InboxItem, WriteResult } from '../streams/feedback-stream';
@@ -19,6 +20,8 @@ export interface FeedbackSource {
 }
 
 const CLOSE_TIMEOUT_MS = 500;
+/** Single items that may wait, for all targets: what a server that is away can cost. */
+const MAX_SENDING = 10_000;
 const RETRY = { delayMs: 100, factor: 2, maxDelayMs: 5_000, jitter: 0.2 };
 
 /** What waits to be written to one target: one write is under way at a time and the next gathers behind it, so that order stays whatever fails. */
@@ -34,13 +37,19 @@ export class FeedbackWriter {
   private failing = 0;
   private closed = false;
   private idle?: () => void;
+  private sending = 0;
+  /** What its sources have to write and is not stored yet; they count themselves. */
+  readonly pending: PendingBytes;
 
   constructor(
     private readonly feedback: FeedbackStream,
     private readonly listTtlMs: number,
     private readonly logger: StreambackLogger,
     private readonly clock: Clock = SYSTEM_CLOCK,
-  ) {}
+    maxPendingBytes = Infinity,
+  ) {
+    this.pending = new PendingBytes(maxPendingBytes);
+  }
 
   /** Has `source` drained at the end of this tick, or once the write under way for this target has ended. */
   schedule(target: FeedbackTarget, source: FeedbackSource): void {
@@ -54,9 +63,22 @@ export class FeedbackWriter {
     if (this.due.push(channel) === 1) setImmediate(this.flush);
   }
 
-  /** Writes one item; a failure is not reported, as for control, which is sent again or not needed. */
-  send(target: FeedbackTarget, item: InboxItem): void {
-    this.schedule(target, { drain: (items) => void items.push(item), written: () => {} });
+  /**
+   * Writes one item; a failure is not reported, as for control, which is sent again or not needed.
+   * @param written called when it is stored, or never will be
+   * @returns false where too many wait already
+   */
+  send(target: FeedbackTarget, item: InboxItem, written: () => void = () => {}): boolean {
+    if (this.sending >= MAX_SENDING) return false;
+    this.sending += 1;
+    this.schedule(target, {
+      drain: (items) => void items.push(item),
+      written: () => {
+        this.sending -= 1;
+        written();
+      },
+    });
+    return true;
   }
 
   /** Ends retries, and waits a moment for what is under way, a last cancel for instance. Never rejects. */

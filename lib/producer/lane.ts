@@ -23,15 +23,22 @@ export class Lane<Answer = unknown> implements AsyncIterable<Answer> {
   private readonly buffered = new Queue<Answer>();
   private readonly waiters: Waiter<Answer>[] = [];
   private outcome: { readonly error: unknown } | 'end' | undefined;
+  /** Set while a restart has happened that the reader has not come to: the attempt that it still sees. */
+  private seenAttempt: number | undefined;
   private readonly request: PendingRequest;
 
-  /** Made by `StreambackClient.open`. */
+  /**
+   * Made by `StreambackClient.open`.
+   * @param onRestart told between the last answer read of one attempt and the first of the next; without it a restart is an error
+   */
   constructor(
     start: (observer: AnswerObserver) => PendingRequest,
     private readonly clock: Clock,
+    private readonly onRestart?: (attempt: number) => void,
   ) {
     this.request = start({
       pulls: true,
+      ...(onRestart && { restart: (_attempt: number, before: number) => this.onNewAttempt(before) }),
       next: (value) => this.onAnswer(value as Answer),
       error: (error) => this.onOver({ error }),
       complete: () => this.onOver('end'),
@@ -43,9 +50,9 @@ export class Lane<Answer = unknown> implements AsyncIterable<Answer> {
     return this.request.id;
   }
 
-  /** The try that the answers come from, counted from 1; 0 before the first. */
+  /** The try that the answers come from, counted from 1; 0 before the first. It rises with each restart. */
   get attempt(): number {
-    return this.request.attempt;
+    return this.seenAttempt ?? this.request.attempt;
   }
 
   /** The group that answers; null before the first answer. */
@@ -61,6 +68,7 @@ export class Lane<Answer = unknown> implements AsyncIterable<Answer> {
    */
   async read(options?: LaneReadOptions): Promise<Answer | undefined> {
     if (options) checkOptions<LaneReadOptions>(options, READ_RULES, 'read');
+    this.tellRestart();
     if (this.buffered.size > 0) {
       this.request.onRead();
       return this.buffered.shift();
@@ -84,6 +92,7 @@ export class Lane<Answer = unknown> implements AsyncIterable<Answer> {
   close(): void {
     this.request.close();
     this.buffered.clear();
+    this.seenAttempt = undefined;
     this.outcome = 'end';
     this.onOver('end');
   }
@@ -106,6 +115,19 @@ export class Lane<Answer = unknown> implements AsyncIterable<Answer> {
     if (!waiter) return this.buffered.push(answer);
     waiter.resolve(answer);
     this.request.onRead();
+  }
+
+  /** What was not read of the old attempt is dropped. A reader that waits has read all before; another is told at its next read. */
+  private onNewAttempt(before: number): void {
+    this.buffered.clear();
+    this.seenAttempt ??= before;
+    if (this.waiters.length > 0) this.tellRestart();
+  }
+
+  private tellRestart(): void {
+    if (this.seenAttempt === undefined) return;
+    this.seenAttempt = undefined;
+    this.onRestart?.(this.request.attempt);
   }
 
   private onOver(outcome: { readonly error: unknown } | 'end'): void {

@@ -9,6 +9,8 @@ import { remoteError } from './remote-error';
 export interface AnswerObserver {
   /** It says itself when an answer is read, by `PendingRequest.onRead`; else one is when `next` returns. */
   readonly pulls?: boolean;
+  /** Asks to see a restart instead of an error: told that what comes now is of a new attempt, which begins anew. */
+  restart?(attempt: number, before: number): void;
   next(value: unknown): void;
   error(error: unknown): void;
   complete(): void;
@@ -36,7 +38,7 @@ export class PendingRequest implements Expiring {
   group: string | null = null;
   /** It was handed to the main stream: somebody may be handling it. */
   wasSent = false;
-  private readonly order = new FrameOrder();
+  private readonly order: FrameOrder;
   private waitingFor: WaitingFor = 'broker';
   private lastActivity: number;
   private over = false;
@@ -52,6 +54,7 @@ export class PendingRequest implements Expiring {
     private readonly owner: PendingRequestOwner,
   ) {
     this.lastActivity = owner.now();
+    this.order = new FrameOrder(observer.restart !== undefined);
   }
 
   get isOver(): boolean {
@@ -97,11 +100,13 @@ export class PendingRequest implements Expiring {
 
   onFrame(frame: Frame): void {
     if (this.over) return;
-    const { runs } = this.order;
+    const { runs, hasEmitted, currentAttempt: before } = this.order;
     const verdict = this.order.accept(frame);
     if (verdict === 'drop') return;
     if (verdict !== 'deliver') return this.fail(verdict);
     if (this.order.runs !== runs && runs > 0) this.window.restart();
+    if (this.order.runs !== runs && hasEmitted) this.observer.restart?.(this.order.currentAttempt, before);
+    if (this.isOver) return;
     this.window.onFrame(frame.bytes);
     this.lastActivity = this.owner.now();
     this.group = frame.sourceGroup;
@@ -125,9 +130,12 @@ export class PendingRequest implements Expiring {
     if (upTo !== undefined) this.owner.onGrant(this, upTo);
   }
 
-  /** The consumer's lease has ended: what it has answered stays half, what it has not is left to the next run (F2). */
+  /**
+   * The consumer's lease has ended: what it has answered stays half, unless the reader asked to see the restart; what it has not is
+   * left to the next run (F2).
+   */
   consumerLost(): void {
-    if (this.order.hasEmitted)
+    if (this.order.hasEmitted && !this.observer.restart)
       return this.fail(new StreambackLaneError('CONSUMER_LOST', `The process that answered '${this.pattern}' is gone`));
     this.order.forget();
     this.waitingFor = 'consumer';

@@ -1,5 +1,7 @@
 import { SYSTEM_CLOCK, type Clock } from '../common/clock';
+import { PendingBytes } from '../common/pending-bytes';
 import { StreambackConfigError, StreambackConnectionError, StreambackPublishError, StreambackTimeoutError } from '../common/errors';
+import { SILENT_LOGGER, type StreambackLogger } from '../common/logger';
 import { callerContext, currentCall } from '../context/call-context';
 import type { FeedbackWriter } from '../inbox/feedback-writer';
 import type { Inbox } from '../inbox/inbox';
@@ -28,8 +30,11 @@ export interface ProducerOptions extends RemoteControlOptions {
   readonly group: string;
   readonly topicsPrefix: string;
   readonly maxMessageBytes: number;
+  /** @default no limit */
+  readonly maxPendingBytes?: number;
   readonly defaults: StreambackRequestOptions;
   readonly clock?: Clock;
+  readonly logger?: StreambackLogger;
 }
 
 /** What the grown windows of all lanes may stand for. */
@@ -45,6 +50,7 @@ export class Producer implements PendingRequestOwner {
   private readonly clock: Clock;
   private readonly topics = new Map<string, string>();
   private readonly control?: RemoteControl;
+  private readonly pending: PendingBytes;
   private readonly budget: CreditBudget = { bytes: CREDIT_BUDGET_BYTES };
   private connecting?: Promise<void>;
   private connected = false;
@@ -58,6 +64,7 @@ export class Producer implements PendingRequestOwner {
   ) {
     this.clock = options.clock ?? SYSTEM_CLOCK;
     this.deadlines = new Deadlines(this.requests, this.clock);
+    this.pending = new PendingBytes(options.maxPendingBytes ?? Infinity);
     if (!feedback) return;
     this.control = new RemoteControl(this.requests, feedback.stream, feedback.writer, options, this.clock);
     feedback.inbox.receive({
@@ -67,21 +74,16 @@ export class Producer implements PendingRequestOwner {
   }
 
   /** Connects what sending needs; cached, and tried again after a failure. @throws StreambackConnectionError */
-  connect(): Promise<void> {
-    this.connecting ??= Promise.all([this.main.connect(), this.feedback?.inbox.open()]).then(
-      () => void (this.connected = true),
-      (error: unknown) => {
-        this.connecting = undefined;
-        throw error;
-      },
-    );
-    return this.connecting;
+  async connect(): Promise<void> {
+    await Promise.all([this.connectMain(), this.feedback?.inbox.open()]);
   }
 
   /** Publishes an event; resolves when the broker has it (M1). @throws StreambackPublishError, StreambackConnectionError */
   async emit(pattern: string, data: unknown, options: StreambackRequestOptions = {}): Promise<void> {
     const valueJson = toJson(data, `The data of '${pattern}'`);
-    if (!this.connected || this.closed) await this.ready();
+    if (this.closed) throw closedError();
+    // Answers are for requests: an event does not wait for what they come by.
+    if (!this.connected) await this.holding(pattern, valueJson.length, () => this.connectMain());
     await this.publish(pattern, valueJson, newId(), undefined, options);
   }
 
@@ -93,7 +95,7 @@ export class Producer implements PendingRequestOwner {
     const request = new PendingRequest(
       newId(),
       pattern,
-      observer.pulls ? observer : inCallerContext(observer),
+      observer.pulls ? observer : inCallerContext(observer, this.restartHook(pattern, options)),
       deadline,
       idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
       window,
@@ -110,7 +112,7 @@ export class Producer implements PendingRequestOwner {
 
   /** Sends a request, whose answers are read from the lane. */
   open<Answer>(pattern: string, data: unknown, options: StreambackRequestOptions): Lane<Answer> {
-    return new Lane<Answer>((observer) => this.request(pattern, data, options, observer), this.clock);
+    return new Lane<Answer>((observer) => this.request(pattern, data, options, observer), this.clock, this.restartHook(pattern, options));
   }
 
   /** Ends all requests in flight, whose handlers are told; nothing can be sent any more. */
@@ -136,6 +138,18 @@ export class Producer implements PendingRequestOwner {
 
   onGrant(request: PendingRequest, upTo: number): void {
     this.control?.grant(request, upTo);
+  }
+
+  /** The user's callback, in the user's context; what it throws harms nobody. */
+  private restartHook(pattern: string, { onRestart }: StreambackRequestOptions): ((attempt: number) => void) | undefined {
+    if (!onRestart) return undefined;
+    const { logger = SILENT_LOGGER } = this.options;
+    const inCaller = callerContext();
+    return (attempt) => {
+      // An async function is a callback, too: its rejection would end the process.
+      const told = async (): Promise<void> => inCaller(() => onRestart(attempt));
+      told().catch((error: unknown) => logger.error(`The onRestart of '${pattern}' failed: ${String(error)}`));
+    };
   }
 
   private onFrame(frame: Frame): void {
@@ -169,13 +183,36 @@ export class Producer implements PendingRequestOwner {
       );
     };
     if (this.connected && this.feedback.inbox.isOpen) publish();
-    else this.ready().then(publish, (error: unknown) => request.fail(error));
+    else this.ready(request.pattern, valueJson.length).then(publish, (error: unknown) => request.fail(error));
   }
 
-  private async ready(): Promise<void> {
+  /** Connects; until then a message is held, about as large as its data. */
+  private async ready(pattern: string, bytes: number): Promise<void> {
     if (this.closed) throw closedError();
-    await this.connect();
-    await this.feedback?.inbox.open();
+    await this.holding(pattern, bytes, async () => {
+      await this.connect();
+      await this.feedback?.inbox.open();
+    });
+  }
+
+  private async holding(pattern: string, bytes: number, until: () => Promise<void>): Promise<void> {
+    this.hold(pattern, bytes);
+    try {
+      await until();
+    } finally {
+      this.pending.remove(bytes);
+    }
+  }
+
+  private connectMain(): Promise<void> {
+    this.connecting ??= this.main.connect().then(
+      () => void (this.connected = true),
+      (error: unknown) => {
+        this.connecting = undefined;
+        throw error;
+      },
+    );
+    return this.connecting;
   }
 
   private async publish(
@@ -206,7 +243,23 @@ export class Producer implements PendingRequestOwner {
         `The message for '${pattern}' has ${bytes} bytes, maxMessageBytes allows ${this.options.maxMessageBytes}`,
       );
     }
-    await this.main.publish({ topic, key, value, headers });
+    this.hold(pattern, bytes);
+    try {
+      await this.main.publish({ topic, key, value, headers });
+    } finally {
+      this.pending.remove(bytes);
+    }
+  }
+
+  /** Counts bytes as pending. @throws StreambackPublishError BUFFER_FULL */
+  private hold(pattern: string, bytes: number): void {
+    if (!this.pending.hasRoomFor(bytes)) {
+      throw new StreambackPublishError(
+        'BUFFER_FULL',
+        `The message for '${pattern}' is refused: with it more than maxPendingBytes would wait for the broker, ${this.pending.bytes} do`,
+      );
+    }
+    this.pending.add(bytes);
   }
 
   private topicOf(pattern: string): string {
@@ -230,9 +283,10 @@ function encodeHeaders(headers: Readonly<Record<string, string>> | undefined): r
 }
 
 /** An observer that hears of its answers in the context that it asked in. A lane's reader awaits them there anyway. */
-function inCallerContext(observer: AnswerObserver): AnswerObserver {
+function inCallerContext(observer: AnswerObserver, restart: ((attempt: number) => void) | undefined): AnswerObserver {
   const inCaller = callerContext();
   return {
+    ...(restart && { restart }),
     next: (value) => inCaller(() => observer.next(value)),
     error: (error) => inCaller(() => observer.error(error)),
     complete: () => inCaller(() => observer.complete()),

@@ -19,8 +19,11 @@ export interface RemoteControlOptions {
 export class RemoteControl {
   /** Cancelled in this tick, their consumers not known. */
   private unmarked: string[] = [];
+  private marking = false;
   /** The same of late: should one of them answer, it is told. */
   private readonly forsaken = new Set<string>();
+  /** Requests whose grant is on its way: it is not said again meanwhile. */
+  private readonly granting = new Set<string>();
   private readonly timers = new Map<() => void, unknown>();
 
   /** @param requests those in flight */
@@ -41,14 +44,12 @@ export class RemoteControl {
   /** Nobody waits for it any more: its handler is stopped, or not started. */
   cancel(request: PendingRequest): void {
     const { id, instance } = request;
-    if (instance !== undefined) return this.tell(instance, { control: 'cancel', id });
-    if (this.forsaken.size >= MAX_FORSAKEN) this.forsaken.clear();
-    this.forsaken.add(id);
-    if (this.unmarked.push(id) === 1) setImmediate(this.mark);
+    if (instance === undefined || !this.tell(instance, { control: 'cancel', id })) this.forsake(id);
   }
 
-  grant(request: PendingRequest, upTo: number): void {
-    if (request.instance !== undefined) this.tell(request.instance, { control: 'credit', id: request.id, upTo });
+  grant({ id, instance }: PendingRequest, upTo: number): void {
+    if (instance === undefined) return;
+    if (this.tell(instance, { control: 'credit', id, upTo }, () => this.granting.delete(id))) this.granting.add(id);
   }
 
   /** A frame of a request that is not in flight came from there. */
@@ -59,24 +60,38 @@ export class RemoteControl {
   close(): void {
     for (const timer of this.timers.values()) this.clock.clearTimeout(timer);
     this.timers.clear();
-    this.mark();
+    void this.mark();
   }
 
-  private tell(instance: string, message: ControlMessage): void {
-    this.writer.send({ form: 'inbox', key: instance }, { field: 'control', value: encodeControl(message) });
+  /** Whoever comes to it shall not begin it, and is told where it has. */
+  private forsake(id: string): void {
+    if (this.forsaken.size >= MAX_FORSAKEN) this.forsaken.clear();
+    this.forsaken.add(id);
+    if (this.unmarked.length >= MAX_FORSAKEN) this.unmarked = [];
+    if (this.unmarked.push(id) === 1 && !this.marking) setImmediate(() => void this.mark());
   }
 
-  private readonly mark = (): void => {
+  /** @returns false where too much waits already */
+  private tell(instance: string, message: ControlMessage, written?: () => void): boolean {
+    return this.writer.send({ form: 'inbox', key: instance }, { field: 'control', value: encodeControl(message) }, written);
+  }
+
+  /** One write at a time, and the next gathers meanwhile: a server that is away must not be sent one for each tick. */
+  private async mark(): Promise<void> {
     const ids = this.unmarked;
     this.unmarked = [];
+    if (ids.length === 0) return;
+    this.marking = true;
     // A mark that is not made costs a handler that runs for nobody until its first answer.
-    if (ids.length > 0) void this.feedback.cancel(ids, this.options.cancelTtlMs).catch(() => undefined);
-  };
+    await this.feedback.cancel(ids, this.options.cancelTtlMs).catch(() => undefined);
+    this.marking = false;
+    void this.mark();
+  }
 
   private readonly grantAgain = (): void => {
     const silentSince = this.clock.now() - GRANT_AGAIN_MS;
     for (const request of this.requests.values()) {
-      if (request.isStarving && request.activeAt <= silentSince) this.grant(request, request.upTo);
+      if (request.isStarving && request.activeAt <= silentSince && !this.granting.has(request.id)) this.grant(request, request.upTo);
     }
   };
 
@@ -88,7 +103,12 @@ export class RemoteControl {
     const instances = [...new Set(waiting.map(({ instance }) => instance!))];
     const alive = await this.feedback.alive(instances, this.options.leaseMs).catch(() => undefined);
     if (!alive) return;
-    for (const request of waiting) if (request.instance !== undefined && !alive.has(request.instance)) request.consumerLost();
+    for (const request of waiting) {
+      if (request.instance === undefined || alive.has(request.instance)) continue;
+      request.consumerLost();
+      // Its message is delivered again, and nobody would wait for the answers.
+      if (request.isOver) this.forsake(request.id);
+    }
   };
 
   private every(ms: number, work: () => void): void {

@@ -10,6 +10,11 @@ export interface StreambackRequestOptions {
   readonly timeoutMs?: number | undefined;
   /** Answers that a pulling handler may be ahead of its reader at first; the window grows while the reader keeps up (F5). @default 256 */
   readonly credit?: number | undefined;
+  /**
+   * Told when the handler begins anew after answers were given; the request goes on with the answers of the new attempt, from their
+   * first. `attempt` is its number, from 2. Without it the request errs RESTARTED, or CONSUMER_LOST. @default none
+   */
+  readonly onRestart?: ((attempt: number) => void) | undefined;
 }
 
 export const DEFAULT_CREDIT = 256;

@@ -23,10 +23,12 @@ export interface Envelope {
   readonly timeoutMs?: number;
   /** How many frames the consumer may be ahead of the reader at first. */
   readonly credit?: number;
+  /** Of a request whose requester is gone; see {@link withoutRequester}. Not on the wire. */
+  readonly wasRequest?: boolean;
 }
 
 /** What an envelope says beside its value. */
-export type EnvelopeHead = Omit<Envelope, 'value' | 'sourceGroup'> & { readonly sourceGroup: string };
+export type EnvelopeHead = Omit<Envelope, 'value' | 'sourceGroup' | 'wasRequest'> & { readonly sourceGroup: string };
 
 /**
  * The bytes of a message.
@@ -64,6 +66,11 @@ export function decodeEnvelope(bytes: Buffer | null): Envelope {
     timeoutMs: clamped(message.timeout_ms, 0, MAX_TIMEOUT_MS),
     credit: clamped(message.credit, 1, MAX_CREDIT),
   };
+}
+
+/** The same message when nobody waits any more: an event, without a deadline. */
+export function withoutRequester({ value, feedbackTopic, sourceGroup, id }: Envelope): Envelope {
+  return { value, feedbackTopic: null, sourceGroup, id, wasRequest: feedbackTopic !== null };
 }
 
 function foreign(field: string): StreambackMessageError {

@@ -12,6 +12,11 @@ export interface OutgoingMessage {
   /** The encoded message; `null` is legal and is handed over as such. */
   readonly value: Buffer | null;
   readonly headers: readonly MessageHeader[];
+  /**
+   * The topic belongs to the sender, as nobody subscribes to it who could create it: a missing one is created where the stream may
+   * create topics. Else a missing topic is UNKNOWN_TOPIC.
+   */
+  readonly createTopic?: true;
 }
 
 /** One message as it came from the broker: the raw facts, nothing decoded. */
@@ -66,12 +71,47 @@ export interface TopicPartition {
   readonly partition: number;
 }
 
+/** How the broker sees a subscriber. */
+export interface MemberHeartbeat {
+  /** Since the broker last confirmed that it is a member of its group, in ms. */
+  readonly ageMs: number;
+  /** A member that is silent for so long is not one any more, in ms. */
+  readonly timeoutMs: number;
+}
+
 export interface MainStreamSubscription {
   /**
    * Stops handing over deliveries at once; what is in flight may go on and settle. Resolves when nothing more will be handed over.
    */
   stop(): Promise<void>;
   /** `stop`, waits for in-flight deliveries up to `drainTimeoutMs`, aborts the rest, saves what is settled (M8). Idempotent. */
+  close(): Promise<void>;
+  /** For health, where members prove to the broker that they live. */
+  heartbeat?(): MemberHeartbeat;
+  /** For health: messages in the partitions of this subscriber that are not settled, those that it has not fetched among them. @throws StreambackConnectionError */
+  lag?(): Promise<number>;
+}
+
+export interface MainStreamScanOptions {
+  /** The full topic name. A missing topic has no messages, and is not created. */
+  readonly topic: string;
+  /** Whose place in the topic is kept: a group that does not subscribe. */
+  readonly group: string;
+  /** Begin with the earliest message that there is, wherever the group's place is. @default false */
+  readonly fromBeginning?: boolean;
+}
+
+/**
+ * What a topic held, behind the group's place, when the scan began: each message once, those of a partition in order. It is iterated
+ * once. A group without a place begins with the earliest message.
+ */
+export interface MainStreamScan extends AsyncIterable<MainStreamMessage> {
+  /**
+   * Saves the group's place, right behind a message of this scan. Of another partition nothing is said. Iterating alone saves nothing.
+   * @throws StreambackConnectionError
+   */
+  moveBehind(message: MainStreamMessage): Promise<void>;
+  /** Frees what the scan took. Idempotent. */
   close(): Promise<void>;
 }
 
@@ -85,6 +125,8 @@ export interface MainStreamCapabilities {
   readonly rebalance: boolean;
   /** `lag` is there. */
   readonly lag: boolean;
+  /** `scan` is there. @default false */
+  readonly scan?: boolean;
 }
 
 export type StreamStatus = 'connected' | 'reconnecting' | 'rebalancing' | 'disconnected';
@@ -111,6 +153,10 @@ export interface MainStream {
   lag?(group: string, topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** How many subscribers of a group each topic can have that are of use; missing topics are left out. */
   partitions?(topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  /** Reads a topic up to its present end, beside all subscribers. Resolves once that end is known. @throws StreambackConnectionError */
+  scan?(options: MainStreamScanOptions): Promise<MainStreamScan>;
+  /** For health: resolves once a broker has answered, however long that takes. @throws StreambackConnectionError */
+  ping?(): Promise<void>;
   /** Called with each change; the first call comes at once. Returns a function that ends it. */
   onStatus(listener: (status: StreamStatus) => void): () => void;
   /** Flushes what was handed over, up to its timeout, and frees everything. Idempotent. Subscriptions are closed before. */

@@ -44,6 +44,44 @@ export function groupContract(test: (title: string, body: (bench: Bench) => Prom
     assert.equal(await lagOf(), 0);
   });
 
+  test('partitions, where there are any: those of topics that exist, also while the lag is read', async (bench) => {
+    if (!bench.stream.partitions) return;
+    const topics = [bench.topic(), bench.topic(), bench.topic()];
+    const group = bench.group();
+    const assigned = new Set<string>();
+    await bench.subscribe({
+      topics,
+      group,
+      onRebalance: (change) => change.assigned.forEach(({ topic, partition }) => assigned.add(`${topic}/${partition}`)),
+    });
+    const missing = bench.topic();
+    for (let round = 0; round < 10; round += 1) {
+      const reads = topics.flatMap((topic) => [bench.stream.partitions!([topic, missing]), bench.stream.lag?.(group, [topic])]);
+      const counts = (await Promise.all(reads)).filter((_read, index) => index % 2 === 0);
+      topics.forEach((topic, index) => {
+        const count = [...assigned].filter((each) => each.startsWith(`${topic}/`)).length;
+        assert.deepEqual([...counts[index]!], [[topic, count]]);
+      });
+    }
+  });
+
+  test('for health, where it can: it answers, confirms its members, and counts what is not settled', async (bench) => {
+    await bench.stream.ping?.();
+    const topic = bench.topic();
+    const reader = await bench.subscribe({ topics: [topic] });
+    const { subscription } = reader;
+    const lagIs = (expected: number) => eventually(async () => [undefined, expected].includes(await subscription?.lag?.()));
+    await lagIs(0);
+    await bench.publish(topic, ids(10), () => 'k');
+    const deliveries = await reader.take(10);
+    for (const delivery of deliveries.slice(0, 4)) delivery.settle();
+    await lagIs(6);
+    for (const delivery of deliveries.slice(4)) delivery.settle();
+    await lagIs(0);
+    const heartbeat = subscription?.heartbeat?.();
+    assert.ok(!heartbeat || (heartbeat.ageMs >= 0 && heartbeat.ageMs < heartbeat.timeoutMs), 'the member is confirmed');
+  });
+
   test('what is used after close errs CLOSED, and closing twice is harmless', async (bench) => {
     const topic = bench.topic();
     const reader = await bench.subscribe({ topics: [topic] });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { OutgoingMessage } from '../streams/main-stream';
 import { assertKeyOrder, Bench, grouped, idOf, ids, same, tick, type MainStreamFixture, type TestRunner } from './main-stream.probe';
 import { groupContract } from './main-stream-groups.contract';
+import { scanContract } from './main-stream-scan.contract';
 
 export type { MainStreamFixture, TestRunner } from './main-stream.probe';
 
@@ -233,5 +234,6 @@ export function testMainStream({ name, create, runner }: MainStreamContractOptio
     });
 
     groupContract(test);
+    scanContract(test);
   });
 }

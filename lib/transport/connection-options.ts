@@ -24,6 +24,7 @@ export interface ConnectionOptions {
   readonly maxMessageBytes: number;
   readonly maxAnswerBytes: number;
   readonly maxInFlight: number;
+  readonly maxPendingBytes: number;
   readonly publishTimeoutMs: number;
   readonly drainTimeoutMs: number;
   readonly leaseMs: number;
@@ -56,6 +57,7 @@ export function connectionOptions(given: StreambackOptions): ConnectionOptions {
     maxMessageBytes: given.maxMessageBytes ?? 1_000_000,
     maxAnswerBytes: given.maxAnswerBytes ?? 16_000_000,
     maxInFlight: given.maxInFlight ?? 1_000,
+    maxPendingBytes: given.maxPendingBytes ?? 32_000_000,
     publishTimeoutMs: given.publishTimeoutMs ?? 30_000,
     drainTimeoutMs: given.drainTimeoutMs ?? 8_000,
     leaseMs: given.leaseMs ?? 5_000,

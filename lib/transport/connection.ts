@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import type { StreambackLogger } from '../common/logger';
 import { Consumer } from '../consumer/consumer';
 import type { Listener } from '../consumer/listener';
-import type { ConsumerFeedback } from '../consumer/runner';
+import type { ConsumerFeedback } from '../consumer/answering';
 import { FeedbackWriter } from '../inbox/feedback-writer';
 import { Inbox } from '../inbox/inbox';
 import { Producer } from '../producer/producer';
@@ -25,6 +25,8 @@ export class StreambackConnection {
   readonly producer: Producer;
   private readonly inbox?: Inbox;
   private readonly writer?: FeedbackWriter;
+  private listeners: readonly Listener[] = [];
+  private listening?: Consumer;
   private users = 0;
   private closing?: Promise<void>;
 
@@ -39,20 +41,34 @@ export class StreambackConnection {
     if (streamsByDefault) {
       this.logger.warn("No streams are set: messages stay in this process. Set 'streams', or say 'memory://' to mean it.");
     }
-    const { leaseMs, feedbackTtlMs: ttlMs } = this.options;
+    const { leaseMs, feedbackTtlMs: ttlMs, maxPendingBytes } = this.options;
     if (this.feedback) {
       this.inbox = new Inbox(this.feedback, { leaseMs, ttlMs, logger: this.logger });
-      this.writer = new FeedbackWriter(this.feedback, ttlMs, this.logger);
+      this.writer = new FeedbackWriter(this.feedback, ttlMs, this.logger, undefined, maxPendingBytes);
     }
     this.producer = new Producer(this.main, this.answering(), {
       ...this.options,
       defaults: this.options.requests,
       cancelTtlMs: ttlMs,
+      logger: this.logger,
     });
   }
 
-  consumer(listeners: readonly Listener[]): Consumer {
-    return new Consumer(this.main, this.answering(), listeners, { ...this.options, logger: this.logger, errorValue, isAnswer });
+  /** What listens on it, once something does. */
+  get consumer(): Consumer | undefined {
+    return this.listening;
+  }
+
+  /** Makes what listens; its owner starts and closes it. */
+  listen(listeners: readonly Listener[]): Consumer {
+    this.listeners = listeners;
+    const options = { ...this.options, logger: this.logger, errorValue, isAnswer };
+    return (this.listening = new Consumer(this.main, this.answering(), listeners, options));
+  }
+
+  /** The dead-letter topic that a listener of this process names for its own topic, if it does. */
+  deadLetterTopicOf(topic: string): string | undefined {
+    return this.listeners.find((listener) => listener.topic === topic)?.options.deadLetterTopic || undefined;
   }
 
   /** Told the connection's status, at once and with each change. Returns a function that ends it. */

@@ -39,11 +39,12 @@ export class PatternHandlers {
     } else this.message = handler;
   }
 
-  /** Handles one message: a request goes to the handler that answers, an event to all that take events; each to the other's for want of its own. */
+  /** Handles one message: a request, also one that nobody waits for any more, goes to the handler that answers, an event to all that take events; each to the other's for want of its own. */
   handle(run: Run, context: StreambackContext): unknown {
-    const answered = run.envelope.feedbackTopic !== null;
-    if (this.message && (answered || this.events.length === 0)) return this.message(run.envelope.value, context);
-    return this.events.length === 1 && !answered ? this.events[0]!(run.envelope.value, context) : this.handleByAll(run, context);
+    const { value, feedbackTopic, wasRequest } = run.envelope;
+    const answered = feedbackTopic !== null;
+    if (this.message && (answered || wasRequest || this.events.length === 0)) return this.message(value, context);
+    return this.events.length === 1 && !answered ? this.events[0]!(value, context) : this.handleByAll(run, context);
   }
 
   /** All run, whatever becomes of the others; nothing is answered; the first failure is that of the whole, once all have ended. */

@@ -49,6 +49,11 @@ export class StreambackRecordBuilder<Data = unknown> {
     return this.set({ credit });
   }
 
+  /** Told when the handler begins anew after answers were given; the request goes on with the new attempt's. */
+  setOnRestart(onRestart: (attempt: number) => void): this {
+    return this.set({ onRestart });
+  }
+
   /** @throws StreambackConfigError INVALID_OPTION */
   build(): StreambackRecord<Data> {
     return new StreambackRecord(this.data, this.options);

@@ -59,7 +59,10 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
     super.addHandler(pattern, callback, isEventHandler, extras);
   }
 
-  /** Called by Nest. Calls back once the consumer is assigned, so that the first request is never lost. */
+  /**
+   * Called by Nest. Calls back once the consumer is assigned, so that the first request is never lost; or, where a server is away, once
+   * that is clear: it is tried again until it works. What trying again will not mend, as a refused password, is given to the callback.
+   */
   listen(callback: (error?: unknown) => void): void {
     this.start().then(
       () => callback(),
@@ -103,7 +106,7 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
     });
     const own = assignedListeners(this.connection, listeners);
     if (own.length === 0) return;
-    this.consumer = this.connection.consumer(own);
+    this.consumer = this.connection.listen(own);
     await this.consumer.start();
   }
 

@@ -4,6 +4,8 @@ import { processesFor, type Scale } from './scale';
 
 /** A burst is often over and back within a moment: what was wanted stays wanted for so many checks. */
 const STILL_WANTED_CHECKS = 3;
+/** A topic that was created a moment ago cannot be asked yet: a single failure is no news. */
+const FAILURES_TO_SAY = 2;
 
 /** Listeners of one server that scale together. */
 export interface SetMember {
@@ -23,7 +25,8 @@ export interface Demanded {
 /** Reads what the lag of some listeners asks for. */
 export class Demand {
   private recent: readonly number[] = [];
-  private isBlind = false;
+  /** In a row. */
+  private failures = 0;
   private partitions = Infinity;
 
   constructor(
@@ -48,11 +51,13 @@ export class Demand {
       lag = sum(lags);
       // Topics that are not there yet are created by the first worker.
       this.partitions = sum(counts) || 1;
-      if (this.isBlind) onSight();
-      this.isBlind = false;
+      if (this.failures > 0) onSight();
+      this.failures = 0;
     } catch (error) {
-      if (!this.isBlind) this.logger.error(`The lag of ${this.title} cannot be read, its number of workers stays: ${String(error)}`);
-      this.isBlind = true;
+      this.failures += 1;
+      if (this.failures === FAILURES_TO_SAY) {
+        this.logger.error(`The lag of ${this.title} cannot be read, its number of workers stays: ${String(error)}`);
+      }
     }
     const wanted = lag === undefined ? Math.max(1, processesFor(this.scale, 0), active()) : processesFor(this.scale, lag);
     this.recent = [wanted, ...this.recent].slice(0, STILL_WANTED_CHECKS);

@@ -71,6 +71,9 @@ describeWithBrokers('workers', ({ streams }) => {
     await eventually('one is left', () => app.workers('jobs').length === 1, { timeoutMs: 60_000 });
     const handled = app.reports('handled').map(({ id }) => id);
     const counts = { sent: ids.length, lost: ids.length - new Set(handled).size, repeated: handled.length - new Set(handled).size, most };
+    const seen = new Map<number, string[]>();
+    for (const { id, at, pid } of app.reports('handled')) seen.set(id!, [...(seen.get(id!) ?? []), `${at} by ${pid}`]);
+    console.log([...seen].filter(([, ats]) => ats.length > 1));
     console.log(`burst: ${JSON.stringify(counts)}\n${app.log().join('\n')}`);
     expect(counts).toEqual({ sent: ids.length, lost: 0, repeated: 0, most: 4 });
     expect(app.log().filter((line) => line.includes('4 partitions'))).toHaveLength(1);

@@ -5,8 +5,7 @@ import type { MainStreamDelivery, MainStreamSubscription } from '../../lib/strea
 import { parseStreamUrl } from '../../lib/streams/streams-url';
 import { eventually } from '../support/eventually';
 
-/** Full sizes on demand; small ones in CI. */
-export const FULL_SIZE = process.env.STREAMBACK_FULL === '1';
+export { FULL_SIZE } from '../support/report';
 
 export function deferred<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
   let resolve!: (value: Value) => void;

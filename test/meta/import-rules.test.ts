@@ -35,6 +35,10 @@ const VIOLATIONS: Record<string, readonly (readonly [file: string, imported: str
     ['lib/consumer/consumer.ts', '../streams/memory/memory.main-stream'],
     ['lib/consumer/consumer.ts', '../streams/stream-resolver'],
   ],
+  'health-imports': [
+    ['lib/health/streamback.health.ts', '../producer/producer'],
+    ['lib/health/streamback.health.ts', '../streams/kafka/kafka.main-stream'],
+  ],
   'contract-imports': [
     ['lib/streams/main-stream.ts', './kafka/kafka.main-stream'],
     ['lib/streams/main-stream.ts', './stream-resolver'],
@@ -59,6 +63,10 @@ const VIOLATIONS: Record<string, readonly (readonly [file: string, imported: str
     ['lib/common/logger.ts', '@nestjs/common'],
   ],
   'nest-package-roots': [['lib/transport/streamback.client.ts', '@nestjs/microservices/client/client-proxy']],
+  'terminus-is-optional': [
+    ['lib/health/streamback.health.ts', '@nestjs/terminus'],
+    ['lib/streamback.module.ts', './health/terminus'],
+  ],
   'kafkajs-only-in-its-adapter': [
     ['lib/consumer/consumer.ts', 'kafkajs'],
     ['lib/streams/redis/redis.client.ts', 'kafkajs'],
@@ -98,6 +106,8 @@ const CLEAN: Record<string, readonly string[]> = {
   'lib/transport/streamback.client.ts': ['../producer/producer', '../consumer/consumer', '@nestjs/microservices'],
   'lib/scheduler/schedule.explorer.ts': ['../producer/producer', '@nestjs/core'],
   'lib/workers/supervisor.ts': ['../common/logger'],
+  'lib/health/streamback.health.ts': ['../consumer/consumer', '../streams/main-stream', '@nestjs/common'],
+  'lib/health/terminus.ts': ['./streamback.health', '@nestjs/terminus'],
   'lib/testing/index.ts': ['./suite'],
   'lib/testing/suite.ts': ['../streams/main-stream'],
   'test/support/redis.ts': [],

@@ -53,9 +53,16 @@ function checkFiles(tarball) {
   );
   check(
     'it holds its documents',
-    ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'docs/errors.md', 'docs/options.md', 'docs/operations.md'].filter(
-      (file) => !has.has(file),
-    ),
+    [
+      'package.json',
+      'README.md',
+      'LICENSE',
+      'CHANGELOG.md',
+      'docs/errors.md',
+      'docs/options.md',
+      'docs/operations.md',
+      'docs/health.md',
+    ].filter((file) => !has.has(file)),
   );
 
   const built = files.filter((file) => file.endsWith('.js'));
@@ -109,6 +116,20 @@ function checkApp(name, tarball) {
     }
   }
   if (numFailedTests === 0 && (numPassedTests === 0 || !tested.ok)) check(`${name}: its tests pass`, lastLines(tested.output));
+  checkWithoutTerminus(name, app);
+}
+
+/** An optional peer: whoever does not use it need not have it. */
+function checkWithoutTerminus(name, app) {
+  rmSync(join(app, 'node_modules/@nestjs/terminus'), { recursive: true });
+  rmSync(join(app, 'health.test.ts'));
+  const types = run('npm', ['run', '--silent', 'types'], app);
+  check(`${name}: it type-checks without terminus`, types.ok ? [] : lastLines(types.output));
+  const script =
+    "require('nestjs-streamback').StreambackModule.forRoot({ group: 'x' }); console.log('it works'); require('nestjs-streamback/terminus');";
+  const { output } = run('node', ['-e', script], app);
+  const wanted = output.startsWith('it works') && /Cannot find (module|package) '@nestjs\/terminus'/.test(output);
+  check(`${name}: only its entry for terminus needs terminus`, wanted ? [] : lastLines(output));
 }
 
 const tarball = pack();

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openStream } from '../fault/kafka-load';
+import { CANARY_PASSWORD } from '../support/canary';
 import { freshName } from '../support/fresh-name';
 import { startKafka, type KafkaServer } from '../support/kafka';
 import { describeWith } from '../support/servers';
@@ -49,7 +50,7 @@ describeWith(['own-kafka'], 'Kafka with SASL', () => {
   });
 
   it('AUTHENTICATION_FAILED with a wrong password, from connect, publish and subscribe, without the password', async () => {
-    const stream = open('canary');
+    const stream = open(CANARY_PASSWORD);
     const subscribe = () =>
       stream.subscribe({
         group: freshName('group'),

@@ -2,6 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { build } from 'vite';
+import { outputWatcher, watchText } from './canary';
 import { guardProcess, temporaryFolder } from './process-guard';
 
 /** An app in a process of its own, so that a test can kill it. It talks to the test by `process.send` and `process.on('message')`. */
@@ -91,8 +92,15 @@ function appProcess(child: ChildProcess, script: string): AppProcess {
       for (const check of waiting) check();
     });
   });
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  for (const stream of [child.stdout, child.stderr]) {
+    const watch = outputWatcher(`the output of ${script}`);
+    stream?.on('data', (chunk: Buffer) => {
+      watch(chunk);
+      output += chunk.toString();
+    });
+  }
   child.on('message', (message: AppMessage) => {
+    watchText(`a message of ${script}`, JSON.stringify(message));
     messages.push(message);
     unread.push(message);
     for (const check of waiting) check();

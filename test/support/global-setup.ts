@@ -1,5 +1,6 @@
 import type { TestProject } from 'vitest/node';
 import { composeMissing, startComposeServer } from './compose';
+import { CANARY_PASSWORD } from './canary';
 import { startKafka } from './kafka';
 import { kafkaMissing } from './kafka-jars';
 import { redisMissing, startRedis } from './redis';
@@ -23,7 +24,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const [kafka, redis] = await Promise.all([
     find('kafka', process.env.STREAMBACK_TEST_KAFKA_URL, kafkaReason, startKafka),
     find('redis', process.env.STREAMBACK_TEST_REDIS_URL, redisReason, async () => {
-      const server = await startRedis();
+      const server = await startRedis({ password: CANARY_PASSWORD });
       return { url: server.url, stop: () => server.close() };
     }),
   ]);

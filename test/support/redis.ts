@@ -7,6 +7,8 @@ import { serverProcess, type ServerProcess } from './server-process';
 export interface RedisServer extends ServerProcess {
   readonly url: string;
   readonly port: number;
+  /** Its URL where it is reached on another port: through a proxy. */
+  urlOn(port: number): string;
   /** Stops and starts it: what was not persisted (nothing is, unless `args` say so) is lost. */
   restart(): Promise<void>;
   /** Kills the server for good and removes its folder. */
@@ -18,6 +20,8 @@ export interface RedisServerOptions {
   readonly args?: readonly string[];
   /** @default a free one */
   readonly port?: number;
+  /** What clients must give; in `url` as well. @default none */
+  readonly password?: string;
 }
 
 /** Why no Redis can be started here, or an empty string. */
@@ -26,13 +30,16 @@ export function redisMissing(): string {
 }
 
 /** Starts a `redis-server` of the test's own on 127.0.0.1, in a temporary folder. */
-export async function startRedis({ args = [], port }: RedisServerOptions = {}): Promise<RedisServer> {
+export async function startRedis({ args = [], port, password }: RedisServerOptions = {}): Promise<RedisServer> {
   const folder = temporaryFolder('redis');
   const ownPort = port ?? (await freePort());
+  const login = password === undefined ? '' : `:${encodeURIComponent(password)}@`;
+  const urlOn = (onPort: number): string => `redis://${login}127.0.0.1:${onPort}`;
+  const guarded = password === undefined ? [] : ['--requirepass', password];
   const server = serverProcess({
     name: `redis-server on port ${ownPort}`,
     command: 'redis-server',
-    args: ['--port', String(ownPort), '--bind', '127.0.0.1', '--dir', folder.path, '--save', '', '--appendonly', 'no', ...args],
+    args: ['--port', String(ownPort), '--bind', '127.0.0.1', '--dir', folder.path, '--save', '', '--appendonly', 'no', ...guarded, ...args],
     cwd: folder.path,
     ready: () => ping(ownPort),
     startTimeoutMs: 10_000,
@@ -44,8 +51,9 @@ export async function startRedis({ args = [], port }: RedisServerOptions = {}): 
     throw error;
   }
   return {
-    url: `redis://127.0.0.1:${ownPort}`,
+    url: urlOn(ownPort),
     port: ownPort,
+    urlOn,
     get pid() {
       return server.pid;
     },

@@ -9,11 +9,13 @@ export interface TcpProxy {
   readonly accepted: number;
   /** Resets every open connection; new ones are taken. */
   cutAll(): void;
+  /** Resets the connection that brings the server's next chunk, once the client has the first `share` of it: amid an answer. */
+  cutInAnswer(share: number): void;
   /** Resets every open connection and each new one, until `resume()`: the server seems gone. */
   refuse(): void;
   /** No byte passes in either direction, while connections stay open and new ones are accepted, until `resume()`. */
   stall(): void;
-  /** Ends `stall()`, `refuse()` and `delay()`. */
+  /** Ends `stall()`, `refuse()`, `delay()` and `cutInAnswer()`. */
   resume(): void;
   /** Every chunk, in each direction, arrives `ms` later. */
   delay(ms: number): void;
@@ -28,21 +30,32 @@ export interface TcpProxyOptions {
   readonly port?: number;
 }
 
+const CUT_DELAY_MS = 20;
+
 /** Starts a proxy on 127.0.0.1 before a server's port. */
 export async function startTcpProxy({ targetPort, targetHost = '127.0.0.1', port = 0 }: TcpProxyOptions): Promise<TcpProxy> {
   const pairs = new Set<readonly [Socket, Socket]>();
   let accepted = 0;
   let refusing = false;
   let delayMs = 0;
+  let cutShare: number | undefined;
   let stalled: Promise<void> | undefined;
   let endStall: () => void = () => undefined;
 
-  async function pump(from: Socket, to: Socket): Promise<void> {
+  async function pump(from: Socket, to: Socket, fromServer: boolean): Promise<void> {
     try {
       // Reading as an iterator keeps the order under any delay, and leaves unread bytes to the kernel: a stall fills its windows.
       for await (const chunk of from as AsyncIterable<Buffer>) {
         if (delayMs > 0) await pause(delayMs);
         while (stalled) await stalled;
+        if (fromServer && cutShare !== undefined && chunk.length > 1) {
+          to.write(chunk.subarray(0, Math.min(Math.max(1, Math.floor(chunk.length * cutShare)), chunk.length - 1)));
+          cutShare = undefined;
+          // A reset overtakes what the client has not read yet.
+          await pause(CUT_DELAY_MS);
+          for (const socket of [from, to]) socket.resetAndDestroy();
+          return;
+        }
         if (!to.write(chunk)) await new Promise<void>((resolve) => void to.once('drain', resolve).once('close', resolve));
       }
       while (stalled) await stalled;
@@ -76,8 +89,8 @@ export async function startTcpProxy({ targetPort, targetHost = '127.0.0.1', port
         if (downstream.destroyed && upstream.destroyed) pairs.delete(pair);
       });
     }
-    void pump(downstream, upstream);
-    void pump(upstream, downstream);
+    void pump(downstream, upstream, false);
+    void pump(upstream, downstream, true);
   });
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve));
 
@@ -90,6 +103,9 @@ export async function startTcpProxy({ targetPort, targetHost = '127.0.0.1', port
       return accepted;
     },
     cutAll,
+    cutInAnswer(share) {
+      cutShare = share;
+    },
     refuse() {
       refusing = true;
       cutAll();
@@ -100,6 +116,7 @@ export async function startTcpProxy({ targetPort, targetHost = '127.0.0.1', port
     resume() {
       refusing = false;
       delayMs = 0;
+      cutShare = undefined;
       stalled = undefined;
       endStall();
     },

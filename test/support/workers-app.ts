@@ -28,6 +28,8 @@ export interface WorkersAppReport {
   /** Of a worker or of a job. */
   readonly id?: number;
   readonly counter?: number;
+  /** Partition and offset of a job. */
+  readonly at?: string;
   readonly patterns?: readonly string[];
 }
 

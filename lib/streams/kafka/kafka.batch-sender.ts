@@ -27,6 +27,7 @@ export class BatchSender {
   private sending: readonly PendingMessage[] = [];
   private running = false;
   private scheduled = false;
+  private ended = false;
   private troubled = false;
   private lastError: unknown;
   private expiry: NodeJS.Timeout | undefined;
@@ -36,6 +37,7 @@ export class BatchSender {
   constructor(private readonly options: BatchSenderOptions) {}
 
   push(message: PendingMessage): void {
+    if (this.ended) return close(message);
     this.queue.push(message);
     this.expiry ??= setInterval(() => this.expire(), Math.min(Math.max(this.options.publishTimeoutMs / 20, 10), 500));
     if (this.running || this.scheduled) return;
@@ -57,11 +59,10 @@ export class BatchSender {
 
   /** Gives up what is left with CLOSED. */
   end(): void {
+    this.ended = true;
     this.retryDelay.end();
     clearInterval(this.expiry);
     this.expiry = undefined;
-    const close = (message: PendingMessage) =>
-      fail(message, new StreambackConnectionError('CLOSED', 'The Kafka stream was closed before the broker acknowledged the message'));
     this.sending.forEach(close);
     this.queue.expire(Infinity, close);
   }
@@ -187,6 +188,10 @@ function fail(message: PendingMessage, error: Error): void {
   if (message.done) return;
   message.done = true;
   message.reject(error);
+}
+
+function close(message: PendingMessage): void {
+  fail(message, new StreambackConnectionError('CLOSED', 'The Kafka stream was closed before the broker acknowledged the message'));
 }
 
 function refusal(message: PendingMessage, error: unknown, failure: 'too-large' | 'refused'): Error {

@@ -3,8 +3,9 @@ import { StreambackConfigError } from '../../common/errors';
 import type { StreambackLogger } from '../../common/logger';
 import { redact } from '../../common/redact';
 import type { StreamUrl } from '../streams-url';
-import type { StreambackKafkaOptions } from './kafka.options';
+import { given, type StreambackKafkaOptions } from './kafka.options';
 import { kafkajs } from './kafka.package';
+import { createSocket } from './kafka.socket';
 
 const DEFAULT_PORT = 9092;
 const DEFAULT_CLIENT_ID = 'nestjs-streamback';
@@ -13,7 +14,7 @@ const MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
 const REPEAT_LOG_AFTER_MS = 60_000;
 /** Connections that come and go and rebalances are reported by us, once; kafkajs says them at each try. */
 const ROUTINE =
-  /rebalanc|re-joining|connect|ECONN|socket|seed broker|Crash|Restarting|Response (Heartbeat|JoinGroup|SyncGroup|Metadata|OffsetCommit|Produce|GroupCoordinator)|Failed to send messages|retries exceeded|No broker available|Failed to find group coordinator/i;
+  /rebalanc|re-joining|connect|ECONN|socket|seed broker|Crash|Restarting|Response (Heartbeat|JoinGroup|SyncGroup|Metadata|Offset\w+|ListOffsets|Fetch|Produce|GroupCoordinator)|Failed to send messages|retries exceeded|No broker available|Failed to find group coordinator/i;
 
 export interface KafkaClientSettings {
   readonly url: StreamUrl;
@@ -38,13 +39,14 @@ export function kafkaConfig({ url, options, logger, clientId }: KafkaClientSetti
   const config: KafkaConfig = {
     clientId: clientId ?? DEFAULT_CLIENT_ID,
     brokers: brokersOf(url),
+    socketFactory: createSocket,
     ...(url.scheme === 'kafka+ssl' ? { ssl: true } : {}),
     ...(sasl ? { sasl } : {}),
     // Few and quick: whoever calls tries again itself, with a backoff that it can end.
     retry: { retries: 2, initialRetryTime: 100, maxRetryTime: 1_000 },
     logLevel: kafkajs().logLevel.WARN,
     logCreator: bridgeTo(logger),
-    ...options.client,
+    ...given(options.client),
   };
   if (
     config.sasl &&

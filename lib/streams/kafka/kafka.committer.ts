@@ -8,8 +8,14 @@ import type { KafkaPartition } from './kafka.partition';
 const SOON_MS = 10;
 /** Between the tries of a commit that somebody waits for, in ms. */
 const RETRY_MS = 100;
-/** A rebalance is on: the commit is made again in the generation after it. */
-const EXPECTED = new Set(['REBALANCE_IN_PROGRESS', 'ILLEGAL_GENERATION', 'UNKNOWN_MEMBER_ID', 'NOT_COORDINATOR_FOR_GROUP']);
+/** A rebalance is on: the commit is made again in the generation after it. A topic that was deleted is reported by who reads it. */
+const EXPECTED = new Set([
+  'REBALANCE_IN_PROGRESS',
+  'ILLEGAL_GENERATION',
+  'UNKNOWN_MEMBER_ID',
+  'NOT_COORDINATOR_FOR_GROUP',
+  'UNKNOWN_TOPIC_OR_PARTITION',
+]);
 
 export interface CommitterOptions {
   readonly intervalMs: number;

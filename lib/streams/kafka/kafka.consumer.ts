@@ -6,8 +6,10 @@ import { Delay, within } from '../../common/waiting';
 import type { StreamStatus } from '../main-stream';
 import { describeFailure, isPassing, toConnectionError } from './kafka.errors';
 import type { GroupMembership } from './kafka.membership';
-import type { StreambackKafkaOptions } from './kafka.options';
+import { given, type StreambackKafkaOptions } from './kafka.options';
 import type { KafkaTopics } from './kafka.topics';
+import { TopicWatch } from './kafka.topic-watch';
+import { KafkaWatchdog } from './kafka.watchdog';
 
 const LOUD_AT_ATTEMPT = 4;
 const BACKOFF = { delayMs: 200, factor: 2, maxDelayMs: 2_000, jitter: 0.2 };
@@ -17,7 +19,10 @@ const RETRY = { retries: 8, initialRetryTime: 100, maxRetryTime: 1_000 };
 const CONCURRENT_BATCHES = 32;
 /** Each step of closing waits no longer for a broker that does not answer, in ms. */
 const DISCONNECT_TIMEOUT_MS = 2_000;
+/** Why a session ended: nothing is wrong, a topic that could not be read can be. */
+const TOPIC_BACK = Symbol('a topic is back');
 const DEFAULT_SESSION_TIMEOUT_MS = 30_000;
+export const DEFAULT_REBALANCE_TIMEOUT_MS = 60_000;
 
 export interface KafkaConsumerOptions {
   readonly kafka: Kafka;
@@ -28,6 +33,7 @@ export interface KafkaConsumerOptions {
   readonly options: StreambackKafkaOptions;
   readonly address: string;
   readonly logger: StreambackLogger;
+  readonly onTopicGone: (topic: string) => void;
   /** Must not throw. Returns whether the batch was taken. */
   readonly onBatch: (payload: EachBatchPayload) => boolean;
   readonly onJoin: (assignment: Readonly<Record<string, readonly number[]>>, protocol: string) => void;
@@ -36,7 +42,7 @@ export interface KafkaConsumerOptions {
 
 /** What kafkajs runs with: its consumer options under ours. */
 export function consumerConfig(group: string, membership: GroupMembership, options: StreambackKafkaOptions): ConsumerConfig {
-  const { sessionTimeout = DEFAULT_SESSION_TIMEOUT_MS, retry, ...rest } = options.consumer ?? {};
+  const { sessionTimeout, retry, ...rest } = { sessionTimeout: DEFAULT_SESSION_TIMEOUT_MS, ...given(options.consumer) };
   return {
     maxWaitTimeInMs: 200,
     // A member learns of a rebalance by its heartbeat: the others wait for it.
@@ -47,8 +53,13 @@ export function consumerConfig(group: string, membership: GroupMembership, optio
     partitionAssigners: membership.assigners(),
     allowAutoTopicCreation: false,
     // kafkajs restarts after some crashes and stays down after others: we do it after all.
-    retry: { ...RETRY, ...retry, restartOnFailure: () => Promise.resolve(false) },
+    retry: { ...RETRY, ...given(retry), restartOnFailure: () => Promise.resolve(false) },
   };
+}
+
+/** A join may be held back, and then wait for the others; a fetch may be held back, and then wait for messages. */
+function silenceLimitMs({ sessionTimeout, rebalanceTimeout, maxWaitTimeInMs }: ConsumerConfig): number {
+  return sessionTimeout! + (rebalanceTimeout ?? DEFAULT_REBALANCE_TIMEOUT_MS) + 2 * maxWaitTimeInMs!;
 }
 
 /** Keeps a kafkajs consumer running: builds it, and builds it anew when it has crashed, with a backoff. */
@@ -62,7 +73,12 @@ export class KafkaConsumer {
   private said = false;
   private joinedOnce = false;
 
-  constructor(private readonly settings: KafkaConsumerOptions) {}
+  private readonly watch: TopicWatch;
+
+  constructor(private readonly settings: KafkaConsumerOptions) {
+    const { topics, admin, logger, onTopicGone } = settings;
+    this.watch = new TopicWatch({ topics, admin, logger, onGone: onTopicGone });
+  }
 
   /**
    * Resolves when the group is joined, however long brokers are away.
@@ -101,6 +117,7 @@ export class KafkaConsumer {
     while (!this.closed) {
       const error = await this.session(started).catch((reason: unknown) => reason);
       if (this.closed) break;
+      if (error === TOPIC_BACK) continue;
       const { logger, address, group, onStatus } = this.settings;
       const failure = toConnectionError(error, `Consuming from Kafka at ${address} as group '${group}'`);
       // A broker that has not heard of a topic yet that another one has: `ensure` has seen it, and says so itself where it is missing.
@@ -123,44 +140,66 @@ export class KafkaConsumer {
     failed(new StreambackConnectionError('CLOSED', 'The subscription was closed before it had joined its group'));
   }
 
-  /** Runs one kafkajs consumer until it crashes; resolves with why. */
+  /** Runs one kafkajs consumer until it crashes, or stands still; resolves or rejects with why. */
   private async session(started: () => void): Promise<unknown> {
-    const { kafka, group, topics, admin, membership, options, onBatch, logger } = this.settings;
-    await admin.ensure(topics);
+    const { kafka, group, membership, options } = this.settings;
+    const topics = await this.topics();
     if (this.closed) return undefined;
-    const consumer = kafka.consumer(consumerConfig(group, membership, options));
+    const config = consumerConfig(group, membership, options);
+    const consumer = kafka.consumer(config);
     this.consumer = consumer;
+    const watchdog = new KafkaWatchdog({ consumer, nodes: () => membership.nodes(), limitMs: silenceLimitMs(config) });
     const crashed = new Promise<unknown>((resolve) => {
       consumer.on(consumer.events.CRASH, ({ payload }) => resolve(payload.error));
       consumer.on(consumer.events.STOP, () => this.closed && resolve(undefined));
     });
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       if (this.closed || this.consumer !== consumer) return;
-      if (this.said) logger.log(`Consuming as group '${group}' goes on`);
-      this.said = false;
-      this.attempt = 0;
-      this.joinedOnce = true;
-      this.settings.onStatus('connected');
-      this.settings.onJoin(payload.memberAssignment, payload.groupProtocol);
+      this.onJoin(payload.memberAssignment, payload.groupProtocol);
       started();
     });
+    const back = this.watch.back().then(() => TOPIC_BACK);
     try {
-      await consumer.connect();
-      await consumer.subscribe({ topics: [...topics], fromBeginning: options.fromBeginning !== false });
-      await consumer.run({
-        autoCommit: false,
-        eachBatchAutoResolve: false,
-        partitionsConsumedConcurrently: CONCURRENT_BATCHES,
-        eachBatch: (payload) => {
-          if (!payload.isStale() && onBatch(payload)) payload.resolveOffset(payload.batch.lastOffset());
-          return Promise.resolve();
-        },
-      });
-    } catch (error) {
-      await consumer.disconnect().catch(() => undefined);
-      throw error;
+      return await Promise.race([this.consume(consumer, topics).then(() => crashed), crashed, watchdog.silence, back]);
+    } finally {
+      watchdog.stop();
+      this.watch.stop();
+      // What stands still may not be able to end either. After a crash this is over at once.
+      if (!this.closed) await within(consumer.disconnect(), DISCONNECT_TIMEOUT_MS);
     }
-    return crashed;
+  }
+
+  /** At the start all must be there: what is missing then is a mistake. */
+  private async topics(): Promise<readonly string[]> {
+    const { topics, admin } = this.settings;
+    if (this.joinedOnce) return this.watch.readable();
+    await admin.ensure(topics);
+    return topics;
+  }
+
+  private async consume(consumer: Consumer, topics: readonly string[]): Promise<void> {
+    const { options, onBatch } = this.settings;
+    await consumer.connect();
+    await consumer.subscribe({ topics: [...topics], fromBeginning: options.fromBeginning !== false });
+    await consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      partitionsConsumedConcurrently: CONCURRENT_BATCHES,
+      eachBatch: (payload) => {
+        if (this.consumer === consumer && !payload.isStale() && onBatch(payload)) payload.resolveOffset(payload.batch.lastOffset());
+        return Promise.resolve();
+      },
+    });
+  }
+
+  private onJoin(assignment: Readonly<Record<string, readonly number[]>>, protocol: string): void {
+    const { logger, group, onStatus, onJoin } = this.settings;
+    if (this.said) logger.log(`Consuming as group '${group}' goes on`);
+    this.said = false;
+    this.attempt = 0;
+    this.joinedOnce = true;
+    onStatus('connected');
+    onJoin(assignment, protocol);
   }
 
   /** While kafkajs is down there is nothing to tell: what is held is said again after the next join. */

@@ -49,7 +49,8 @@ export function classifyFailure(error: unknown): KafkaFailure {
   const { name = '', type = '' } = rootCause(error);
   if (name === 'KafkaJSSASLAuthenticationError' || AUTHENTICATION_TYPES.has(type)) return 'authentication';
   if (type.endsWith('AUTHORIZATION_FAILED')) return 'authorization';
-  if (type === 'UNKNOWN_TOPIC_OR_PARTITION') return 'unknown-topic';
+  // kafkajs has no metadata of a topic or a partition that it is given messages for.
+  if (type === 'UNKNOWN_TOPIC_OR_PARTITION' || name === 'KafkaJSMetadataNotLoaded') return 'unknown-topic';
   if (TOO_LARGE_TYPES.has(type)) return 'too-large';
   if (REFUSED_TYPES.has(type)) return 'refused';
   return 'transient';

@@ -4,6 +4,8 @@ import type { StreambackLogger } from '../../common/logger';
 import type {
   MainStream,
   MainStreamCapabilities,
+  MainStreamScan,
+  MainStreamScanOptions,
   MainStreamSubscribeOptions,
   MainStreamSubscription,
   OutgoingMessage,
@@ -13,6 +15,7 @@ import type { StreamUrl } from '../streams-url';
 import { brokersOf, createKafka, type KafkaClientSettings } from './kafka.client';
 import type { StreambackKafkaOptions } from './kafka.options';
 import { KafkaProducer } from './kafka.producer';
+import { KafkaScan } from './kafka.scan';
 import { KafkaStatus } from './kafka.status';
 import { KafkaSubscription } from './kafka.subscription';
 import { KafkaTopics } from './kafka.topics';
@@ -30,14 +33,17 @@ export interface KafkaMainStreamOptions {
 /** Kafka as the main stream, over kafkajs. */
 export class KafkaMainStream implements MainStream {
   readonly name = 'kafka';
-  readonly capabilities: MainStreamCapabilities = { durable: true, keyOrder: true, rebalance: true, lag: true };
+  readonly capabilities: MainStreamCapabilities = { durable: true, keyOrder: true, rebalance: true, lag: true, scan: true };
   private readonly client: KafkaClientSettings;
   private readonly address: string;
   private readonly kafka: Kafka;
   private readonly topics: KafkaTopics;
   private readonly producer: KafkaProducer;
+  /** For topics that belong to the sender, as those of dead letters: one that cannot be written must not hold up what others wait for. */
+  private readonly aside: KafkaProducer;
   private readonly status = new KafkaStatus();
   private readonly subscriptions = new Set<KafkaSubscription>();
+  private readonly scans = new Set<KafkaScan>();
   private count = 0;
   private closed: Promise<void> | undefined;
 
@@ -48,17 +54,14 @@ export class KafkaMainStream implements MainStream {
     this.address = brokersOf(url).join(',');
     this.kafka = createKafka(this.client);
     this.topics = new KafkaTopics(this.kafka, options);
+    const producing = { kafka: this.kafka, topics: this.topics, options, publishTimeoutMs, address: this.address, logger };
     this.producer = new KafkaProducer({
-      kafka: this.kafka,
-      topics: this.topics,
-      options,
-      publishTimeoutMs,
-      address: this.address,
-      logger,
+      ...producing,
       onStatus: (status) => {
         if (!this.closed) this.status.set('producer', status);
       },
     });
+    this.aside = new KafkaProducer({ ...producing, onStatus: () => undefined });
   }
 
   connect(): Promise<void> {
@@ -66,7 +69,7 @@ export class KafkaMainStream implements MainStream {
   }
 
   publish(message: OutgoingMessage): Promise<void> {
-    return this.producer.publish(message);
+    return (message.createTopic ? this.aside : this.producer).publish(message);
   }
 
   async subscribe(subscribe: MainStreamSubscribeOptions): Promise<MainStreamSubscription> {
@@ -95,8 +98,29 @@ export class KafkaMainStream implements MainStream {
   }
 
   async partitions(topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
-    const counts = await Promise.all(topics.map(async (topic) => [topic, await this.topics.partitionsOf(topic)] as const));
-    return new Map(counts.flatMap(([topic, count]) => (count === undefined ? [] : [[topic, count]])));
+    const found = new Map<string, number>();
+    for (const topic of topics) {
+      const count = await this.topics.partitionsOf(topic);
+      if (count !== undefined) found.set(topic, count);
+    }
+    return found;
+  }
+
+  async scan(scan: MainStreamScanOptions): Promise<MainStreamScan> {
+    if (this.closed) throw new StreambackConnectionError('CLOSED', 'The Kafka stream is closed');
+    const own: KafkaScan = new KafkaScan({
+      kafka: createKafka(this.client),
+      topics: this.topics,
+      scan,
+      patienceMs: this.settings.publishTimeoutMs,
+      onClosed: () => this.scans.delete(own),
+    });
+    this.scans.add(own);
+    return own.open();
+  }
+
+  ping(): Promise<void> {
+    return this.topics.ping();
   }
 
   onStatus(listener: (status: StreamStatus) => void): () => void {
@@ -114,8 +138,8 @@ export class KafkaMainStream implements MainStream {
 
   private async end(): Promise<void> {
     // Also those that still wait for their group: their owner has nothing yet that it could close.
-    await Promise.all([...this.subscriptions].map((each) => each.close()));
-    await this.producer.close();
+    await Promise.all([...this.subscriptions, ...this.scans].map((each) => each.close()));
+    await Promise.all([this.producer.close(), this.aside.close()]);
     await this.topics.close();
     this.status.set('producer', undefined);
   }

@@ -1,11 +1,15 @@
 import type { PartitionAssigner } from 'kafkajs';
 import { StreambackConnectionError } from '../../common/errors';
+import { limited, within } from '../../common/waiting';
 import { COOPERATIVE_PROTOCOL, createAssigner, EAGER_PROTOCOL } from './kafka.assigner';
 import { rootCause } from './kafka.errors';
 import type { PartitionsByTopic } from './kafka.member-metadata';
 
 /** A topic that is not there, or not for us, has no partitions to assign. */
 const ABSENT = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'TOPIC_AUTHORIZATION_FAILED']);
+
+/** Whatever we ask the coordinator or a leader for, in ms: beyond kafkajs' own limit for a request. */
+const ANSWER_TIMEOUT_MS = 35_000;
 
 export interface PartitionOffset {
   readonly topic: string;
@@ -44,6 +48,7 @@ interface GroupCluster {
   refreshMetadata(): Promise<void>;
   refreshMetadataIfNecessary(): Promise<void>;
   findBroker(node: { nodeId: number | string }): Promise<GroupBroker>;
+  getNodeIds(): string[];
   findTopicPartitionMetadata(topic: string): { partitionId: number }[];
   fetchTopicsOffset(topics: unknown[]): Promise<{ topic: string; partitions: { partition: number; offset: string }[] }[]>;
   disconnect(): Promise<void>;
@@ -52,8 +57,8 @@ interface GroupCluster {
 /**
  * Our place in the consumer group, over all kafkajs consumers that are built for it in turn. kafkajs has no hook before a
  * rebalance, gives no generation, and commits with whatever generation it is in. So the assigner, which is given the cluster,
- * wraps the few calls that matter: those that find the coordinator (each join starts so, and is awaited), join, leave, and look
- * at the metadata (each fetch starts so). The connection is the consumer's own: nothing else sees the wrapped calls.
+ * wraps the few calls that matter: those that find the coordinator (each join starts so, and is awaited), join, leave, send a heartbeat,
+ * and look at the metadata (each fetch starts so). The connection is the consumer's own: nothing else sees the wrapped calls.
  */
 export class GroupMembership {
   /** The last generation that was joined; -1: none. */
@@ -62,6 +67,8 @@ export class GroupMembership {
   rank = -1;
   /** A round was missed since {@link confirm}: others may have had, handled and committed what was held. */
   missedRound = false;
+  /** When the broker last confirmed it; `performance.now()`. */
+  confirmedAt = 0;
   /** Leaving for good: until then, a crash of kafkajs must not give up the membership. */
   leaving = false;
   private memberId = '';
@@ -88,6 +95,11 @@ export class GroupMembership {
     });
   }
 
+  /** The brokers that kafkajs fetches from. */
+  nodes(): readonly string[] {
+    return this.cluster?.getNodeIds() ?? [];
+  }
+
   /** Has kafkajs join again before its next fetch: a partition that was asked back is free now. */
   requestRejoin(): void {
     this.rejoinWanted = true;
@@ -106,9 +118,8 @@ export class GroupMembership {
    */
   async commit(offsets: readonly PartitionOffset[]): Promise<void> {
     const request = { groupId: this.group, memberId: this.memberId, groupGenerationId: this.generation, topics: byTopic(offsets) };
-    const broker = await this.broker();
     try {
-      await broker.offsetCommit(request);
+      await this.answered(async () => (await this.broker()).offsetCommit(request));
     } catch (error) {
       if (rootCause(error).type === 'NOT_COORDINATOR_FOR_GROUP') this.coordinator = undefined;
       throw error;
@@ -117,21 +128,23 @@ export class GroupMembership {
 
   /** The committed offsets of partitions; -1 where there is none. */
   async committed(partitions: readonly { topic: string; partition: number }[]): Promise<PartitionOffset[]> {
-    const broker = await this.broker();
-    const { responses } = await broker.offsetFetch({ groupId: this.group, topics: byTopic(partitions) });
+    const request = { groupId: this.group, topics: byTopic(partitions) };
+    const { responses } = await this.answered(async () => (await this.broker()).offsetFetch(request));
     return flatten(responses);
   }
 
   /** The first or the next offset of partitions. */
   async edges(partitions: readonly { topic: string; partition: number }[], fromBeginning: boolean): Promise<PartitionOffset[]> {
-    if (!this.cluster) throw notJoined();
-    return flatten(await this.cluster.fetchTopicsOffset(byTopic(partitions).map((topic) => ({ ...topic, fromBeginning }))));
+    const cluster = this.cluster;
+    if (!cluster) throw notJoined();
+    const topics = byTopic(partitions).map((topic) => ({ ...topic, fromBeginning }));
+    return flatten(await this.answered(() => cluster.fetchTopicsOffset(topics)));
   }
 
   /** Has the next look at leaders be a fresh one. Never rejects. */
   async refresh(): Promise<void> {
     this.coordinator = undefined;
-    await this.cluster?.refreshMetadata().catch(() => undefined);
+    await within(this.cluster?.refreshMetadata(), ANSWER_TIMEOUT_MS);
   }
 
   /** Leaves the group, where kafkajs did not, and cuts its connections, so that nothing of it stays pending. Never rejects. */
@@ -150,11 +163,14 @@ export class GroupMembership {
     this.findCoordinator = () => find({ groupId: this.group });
     cluster.findGroupCoordinator = async (query) => {
       await this.hooks.beforeJoin();
-      this.coordinator = this.wrap(await find(query));
-      return this.coordinator;
+      const coordinator = this.wrap(await find(query));
+      // A consumer that was given up must not take the place of the one after it.
+      if (this.cluster !== cluster) throw abandoned();
+      return (this.coordinator = coordinator);
     };
     const refresh = cluster.refreshMetadataIfNecessary.bind(cluster);
     cluster.refreshMetadataIfNecessary = async () => {
+      if (this.cluster !== cluster) throw abandoned();
       if (this.rejoinWanted)
         throw Object.assign(new StreambackConnectionError('UNREACHABLE', 'Joining again'), { type: 'REBALANCE_IN_PROGRESS' });
       await this.hooks.beforeFetch();
@@ -178,6 +194,12 @@ export class GroupMembership {
         throw error;
       }
     };
+    const heartbeat = broker.heartbeat.bind(broker);
+    broker.heartbeat = async (request) => {
+      const answer = await heartbeat(request);
+      this.confirmedAt = performance.now();
+      return answer;
+    };
     const leave = broker.leaveGroup.bind(broker);
     broker.leaveGroup = async (request) => (this.leaving ? leave(request) : undefined);
     return broker;
@@ -185,6 +207,7 @@ export class GroupMembership {
 
   private joined(generation: number, memberId: string): void {
     this.memberId = memberId;
+    this.confirmedAt = performance.now();
     if (generation !== this.generation + 1) this.missedRound = true;
     this.generation = generation;
     this.rank = Math.max(this.rank, generation);
@@ -193,6 +216,15 @@ export class GroupMembership {
   /** The subscription has acted on what the joins until now brought. */
   confirm(): void {
     this.missedRound = false;
+  }
+
+  /** kafkajs may lose a request together with its connection: then it is asked anew, and the coordinator looked up. */
+  private async answered<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    const { coordinator } = this;
+    return limited(ask(), ANSWER_TIMEOUT_MS, () => {
+      if (this.coordinator === coordinator) this.coordinator = undefined;
+      return new StreambackConnectionError('UNREACHABLE', `The group's coordinator did not answer within ${ANSWER_TIMEOUT_MS} ms`);
+    });
   }
 
   private async broker(): Promise<GroupBroker> {
@@ -233,6 +265,10 @@ function flatten(topics: readonly { topic: string; partitions: readonly { partit
   return topics.flatMap(({ topic, partitions }) =>
     partitions.map(({ partition, offset }) => ({ topic, partition, offset: Number(offset) })),
   );
+}
+
+function abandoned(): StreambackConnectionError {
+  return Object.assign(new StreambackConnectionError('CLOSED', 'Another consumer has taken over'), { retriable: false });
 }
 
 function notJoined(): StreambackConnectionError {

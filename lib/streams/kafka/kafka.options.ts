@@ -25,3 +25,8 @@ export interface StreambackKafkaOptions {
   /** Allow SASL PLAIN without TLS, which shows the password to the network. @default false */
   readonly allowPlaintextSasl?: boolean | undefined;
 }
+
+/** Without what is `undefined`: as if it had not been written. */
+export function given<Options extends object>(options: Options | undefined): Partial<Options> {
+  return Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== undefined)) as Partial<Options>;
+}

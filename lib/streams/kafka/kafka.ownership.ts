@@ -69,7 +69,7 @@ export class KafkaOwnership {
     const heartbeat = setInterval(() => void membership.heartbeat().catch(() => undefined), HEARTBEAT_MS);
     await within(Promise.all([...this.held.values()].map((partition) => partition.drained())), Math.min(drainTimeoutMs, maxHoldMs));
     clearInterval(heartbeat);
-    await committer.commit();
+    await within(committer.commit(), LAST_COMMIT_TIMEOUT_MS);
   }
 
   /** The group was joined: this is ours from now on. */
@@ -104,6 +104,14 @@ export class KafkaOwnership {
     dispatcher.hold(false);
     if (assigned.length > 0 || revoked.length > 0) onRebalance({ assigned, revoked });
     void this.start(membership.generation);
+  }
+
+  /** A topic was deleted: one of the same name begins anew. */
+  forget(topic: string): void {
+    const partitions = [...this.held.values()].filter((partition) => partition.topic === topic);
+    for (const partition of partitions) this.lose(partition);
+    if (partitions.length > 0)
+      this.options.onRebalance({ assigned: [], revoked: partitions.map(({ partition }) => ({ topic, partition })) });
   }
 
   /** A fetch. Returns whether it was taken. */

@@ -1,15 +1,17 @@
 import type { Kafka, Message, Producer } from 'kafkajs';
 import { StreambackConnectionError, StreambackPublishError } from '../../common/errors';
 import type { StreambackLogger } from '../../common/logger';
-import { isDeadLetterTopic } from '../../protocol/topic-name';
+import { limited, within } from '../../common/waiting';
 import type { MessageHeader, OutgoingMessage, StreamStatus } from '../main-stream';
 import { BatchSender } from './kafka.batch-sender';
 import { describeFailure, isPassing, toConnectionError } from './kafka.errors';
 import type { StreambackKafkaOptions } from './kafka.options';
-import { createPublishTopic, sizeOfRecord, type PendingMessage, type PublishTopic } from './kafka.publish-queue';
+import { createPublishTopic, place, sizeOfRecord, type PendingMessage, type PublishTopic } from './kafka.publish-queue';
 import type { KafkaTopics } from './kafka.topics';
 
 const DEFAULT_METADATA_MAX_AGE_MS = 300_000;
+const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
+const DISCONNECT_TIMEOUT_MS = 2_000;
 const LOUD_AT_TRY = 4;
 /** Topics whose names are kept; beyond, all are looked up anew. Bounds what callers with ever new names can take. */
 const MAX_KNOWN_TOPICS = 10_000;
@@ -74,7 +76,9 @@ export class KafkaProducer {
       };
       if (outgoing.headers.length > 0) record.headers = headersOf(outgoing.headers);
       const deadline = now + this.settings.publishTimeoutMs;
-      const message: PendingMessage = { topic, record, bytes: sizeOfRecord(record), deadline, resolve, reject, done: false, sent: false };
+      const { createTopic = false } = outgoing;
+      const bytes = sizeOfRecord(record);
+      const message: PendingMessage = { topic, createTopic, record, bytes, deadline, resolve, reject, done: false, sent: false };
       this.enqueue(message, topic);
       if (topic.partitions > 0 && now - topic.checkedAt > this.metadataMaxAgeMs) void this.refresh(topic, now);
     });
@@ -91,8 +95,12 @@ export class KafkaProducer {
   }
 
   private async end(): Promise<void> {
-    await Promise.all([...this.known.values()].flatMap(({ lookup }) => lookup ?? []));
-    await this.sender.drained();
+    const lookups = () => [...this.known.values()].flatMap(({ lookup }) => lookup ?? []);
+    // What is being sent may have to look for its topic again.
+    do {
+      await Promise.all(lookups());
+      await this.sender.drained();
+    } while (lookups().length > 0);
     this.sender.end();
     await this.discard();
   }
@@ -119,12 +127,13 @@ export class KafkaProducer {
 
   /** Looks a topic up, without holding up others; then sends, or rejects, what waits for it. */
   private async find(topic: KnownTopic): Promise<void> {
-    const { topics, options, publishTimeoutMs } = this.settings;
+    const { topics, publishTimeoutMs } = this.settings;
     const until = Date.now() + publishTimeoutMs;
+    const mayCreate = (): boolean => topic.waiting.some(({ createTopic }) => createTopic);
     for (;;) {
+      const create = mayCreate();
       try {
-        // A dead-letter topic belongs to the one who writes it: nobody subscribes to it, who could create it.
-        if (isDeadLetterTopic(topic.name) && options.createTopics !== false) await topics.ensure([topic.name]);
+        if (create) await topics.ensure([topic.name]);
         topic.partitions = await topics.waitFor(topic.name);
         topic.checkedAt = Date.now();
         topic.lookup = undefined;
@@ -133,6 +142,8 @@ export class KafkaProducer {
         return;
       } catch (error) {
         const failure = error as StreambackConnectionError;
+        // One that may create it has come meanwhile.
+        if (failure.code === 'UNKNOWN_TOPIC' && !create && mayCreate()) continue;
         // A broker that cannot be reached may come back; all else is an answer.
         if (failure.code === 'UNREACHABLE' && Date.now() < until) {
           this.onTrouble(failure);
@@ -163,6 +174,9 @@ export class KafkaProducer {
       const partitions = await this.settings.topics.partitionsOf(topic.name);
       if (partitions !== undefined) {
         topic.partitions = partitions;
+        const own = messages.filter((message) => message.topic === topic);
+        // It was made anew with fewer: keys share partitions, so all are placed anew, and not only what has lost its place.
+        if (own.some(({ record }) => record.partition! >= partitions)) own.forEach(place);
         continue;
       }
       // What else waits for it comes here in its turn; what is published from now on is looked up.
@@ -178,7 +192,18 @@ export class KafkaProducer {
     await this.discard();
   }
 
+  /** kafkajs may lose a request together with its connection: a client of which that is so is given up. */
   private async send(messages: readonly PendingMessage[]): Promise<void> {
+    const { send, client } = this.settings.options;
+    const requestMs = Math.max(send?.timeout ?? 0, client?.requestTimeout ?? 0, DEFAULT_REQUEST_TIMEOUT_MS);
+    // Metadata may have to be asked for before.
+    await limited(this.request(messages), 2 * requestMs + DISCONNECT_TIMEOUT_MS, () => {
+      void this.discard();
+      return new StreambackPublishError('PUBLISH_TIMEOUT', 'kafkajs did not answer');
+    });
+  }
+
+  private async request(messages: readonly PendingMessage[]): Promise<void> {
     const producer = await this.connected();
     const byTopic = new Map<PublishTopic, { topic: string; messages: Message[]; partitions: Set<number> }>();
     for (const message of messages) {
@@ -224,7 +249,10 @@ export class KafkaProducer {
   private async discard(): Promise<void> {
     const producer = this.producer;
     this.producer = undefined;
-    await producer?.then((each) => each.disconnect()).catch(() => undefined);
+    await within(
+      producer?.then((each) => each.disconnect()),
+      DISCONNECT_TIMEOUT_MS,
+    );
   }
 
   /** @param error of the last try; `undefined` when it succeeded */

@@ -27,6 +27,8 @@ export interface PublishTopic {
 
 export interface PendingMessage {
   readonly topic: PublishTopic;
+  /** Its topic is created where it is missing. */
+  readonly createTopic: boolean;
   readonly record: Message;
   readonly bytes: number;
   /** Epoch ms after which it is given up. */
@@ -52,6 +54,11 @@ export function sizeOfRecord({ key, value, headers }: Message): number {
     }
   }
   return bytes;
+}
+
+/** Chooses the partition: by the key, or for keyless messages in turn. */
+export function place({ topic, record }: PendingMessage, turn: number): void {
+  record.partition = record.key ? partitionOfKey(record.key as Buffer, topic.partitions) : (topic.turn + turn) % topic.partitions;
 }
 
 /** What waits to be sent, in order, and cuts batches from its front. */
@@ -90,19 +97,18 @@ export class PublishQueue {
       }
       const { topic, record } = message;
       // The partition is chosen once: kafkajs would choose anew for each try, and lose what it thinks was sent.
-      record.partition ??= record.key
-        ? partitionOfKey(record.key as Buffer, topic.partitions)
-        : (topic.turn + Math.floor(batch.length / KEYLESS_RUN)) % topic.partitions;
+      if (record.partition === undefined) place(message, Math.floor(batch.length / KEYLESS_RUN));
+      const partition = record.partition!;
       let partitions = bytesOf.get(topic);
       if (!partitions) bytesOf.set(topic, (partitions = []));
-      const inPartition = partitions[record.partition] ?? 0;
+      const inPartition = partitions[partition] ?? 0;
       if (batch.length > 0) {
         const first = batch[0]!.topic;
         if ((topic.alone || first.alone) && topic !== first) break;
         if (inPartition > 0 && inPartition + message.bytes > topic.maxPartitionBytes) break;
         if (bytes + message.bytes > MAX_BATCH_BYTES) break;
       }
-      partitions[record.partition] = inPartition + message.bytes;
+      partitions[partition] = inPartition + message.bytes;
       bytes += message.bytes;
       batch.push(message);
       this.head++;

@@ -2,9 +2,9 @@ import { StreambackAbortError } from '../../common/errors';
 import type { Kafka } from 'kafkajs';
 import type { StreambackLogger } from '../../common/logger';
 import { Delay } from '../../common/waiting';
-import type { MainStreamSubscribeOptions, MainStreamSubscription, StreamStatus } from '../main-stream';
+import type { MainStreamSubscribeOptions, MainStreamSubscription, MemberHeartbeat, StreamStatus } from '../main-stream';
 import { KafkaCommitter } from './kafka.committer';
-import { consumerConfig, KafkaConsumer } from './kafka.consumer';
+import { consumerConfig, DEFAULT_REBALANCE_TIMEOUT_MS, KafkaConsumer } from './kafka.consumer';
 import { KafkaDispatcher } from './kafka.dispatcher';
 import { GroupMembership } from './kafka.membership';
 import type { StreambackKafkaOptions } from './kafka.options';
@@ -14,7 +14,6 @@ import type { KafkaTopics } from './kafka.topics';
 
 const DEFAULT_COMMIT_INTERVAL_MS = 1_000;
 const DEFAULT_MAX_UNCOMMITTED = 10_000;
-const DEFAULT_REBALANCE_TIMEOUT_MS = 60_000;
 
 export interface KafkaSubscriptionOptions {
   /** A client of its own (see `createKafka`). */
@@ -36,6 +35,7 @@ export class KafkaSubscription implements MainStreamSubscription {
   private readonly ownership: KafkaOwnership;
   private readonly consumer: KafkaConsumer;
   private readonly maxWaitMs: number;
+  private readonly sessionTimeoutMs: number;
   private readonly roomDelay = new Delay();
   private waitingForRoom: Promise<void> | undefined;
   private ready: () => void = () => undefined;
@@ -52,8 +52,9 @@ export class KafkaSubscription implements MainStreamSubscription {
       claims: () => this.ownership.claims(),
       beforeFetch: () => this.room(),
     });
-    const { maxWaitTimeInMs, rebalanceTimeout } = consumerConfig(subscribe.group, this.membership, options);
+    const { maxWaitTimeInMs, sessionTimeout, rebalanceTimeout } = consumerConfig(subscribe.group, this.membership, options);
     this.maxWaitMs = maxWaitTimeInMs!;
+    this.sessionTimeoutMs = sessionTimeout!;
     this.dispatcher = new KafkaDispatcher({
       maxInFlight: subscribe.maxInFlight,
       topics: subscribe.topics.length,
@@ -92,6 +93,7 @@ export class KafkaSubscription implements MainStreamSubscription {
       options,
       address,
       logger,
+      onTopicGone: (topic) => this.ownership.forget(topic),
       onBatch: (payload) => this.ownership.onBatch(payload),
       onJoin: (assignment, protocol) => this.ownership.onJoin(assignment, protocol),
       onStatus: (status) => {
@@ -121,6 +123,20 @@ export class KafkaSubscription implements MainStreamSubscription {
 
   close(): Promise<void> {
     return (this.closing ??= this.end());
+  }
+
+  heartbeat(): MemberHeartbeat {
+    return { ageMs: Math.round(performance.now() - this.membership.confirmedAt), timeoutMs: this.sessionTimeoutMs };
+  }
+
+  async lag(): Promise<number> {
+    const held = [...this.ownership.held.values()];
+    const ends = await this.settings.admin.ends(new Set(held.map(({ topic }) => topic)));
+    let lag = 0;
+    for (const { topic, partition, position, commitPoint } of held) {
+      if (position >= 0) lag += Math.max(0, (ends.get(topic)?.get(partition) ?? 0) - commitPoint.offset);
+    }
+    return lag;
   }
 
   unwrap(): unknown {

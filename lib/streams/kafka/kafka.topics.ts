@@ -1,15 +1,20 @@
 import type { Admin, Kafka } from 'kafkajs';
 import { StreambackConnectionError } from '../../common/errors';
+import { limited, within } from '../../common/waiting';
 import { classifyFailure, rootCause, toConnectionError } from './kafka.errors';
 import type { StreambackKafkaOptions } from './kafka.options';
 
 /** How long a missing topic is waited for, in ms: a service that starts beside its client creates it within that. */
 export const UNKNOWN_TOPIC_WAIT_MS = 2_000;
 const LOOKUP_INTERVAL_MS = 100;
+/** Whatever is asked, in ms: beyond kafkajs' own limits for connecting, its tries and a request. */
+const ANSWER_TIMEOUT_MS = 60_000;
+const DISCONNECT_TIMEOUT_MS = 2_000;
 
 /** Looks topics up, creates them, and measures lag: what needs kafkajs' admin client. */
 export class KafkaTopics {
   private admin: Promise<Admin> | undefined;
+  private last: Promise<unknown> = Promise.resolve();
   private closed = false;
 
   constructor(
@@ -17,25 +22,38 @@ export class KafkaTopics {
     private readonly options: StreambackKafkaOptions,
   ) {}
 
-  /** The number of partitions, or `undefined` where there is no such topic. @throws StreambackConnectionError */
+  /** The number of partitions, or `undefined` where there is no such topic, or none yet that could be used. @throws StreambackConnectionError */
   async partitionsOf(topic: string): Promise<number | undefined> {
+    const found = await this.lookUp(topic);
+    return typeof found === 'number' ? found : undefined;
+  }
+
+  /** Whether there is no such topic. @throws StreambackConnectionError */
+  async isMissing(topic: string): Promise<boolean> {
+    return (await this.lookUp(topic)) === 'missing';
+  }
+
+  private lookUp(topic: string): Promise<number | 'missing' | 'without leader'> {
     return this.run(`Looking up topic '${topic}'`, async (admin) => {
       try {
         const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-        return topics[0]?.partitions.length || undefined;
+        return topics[0]?.partitions.length || 'missing';
       } catch (error) {
         const { type } = rootCause(error);
         // A topic that was created a moment ago has no leaders yet; one whose name no broker takes cannot exist.
-        if (type === 'LEADER_NOT_AVAILABLE' || type === 'INVALID_TOPIC_EXCEPTION' || classifyFailure(error) === 'unknown-topic')
-          return undefined;
+        if (type === 'LEADER_NOT_AVAILABLE') return 'without leader';
+        if (type === 'INVALID_TOPIC_EXCEPTION' || classifyFailure(error) === 'unknown-topic') return 'missing';
         throw error;
       }
     });
   }
 
-  /** Waits up to {@link UNKNOWN_TOPIC_WAIT_MS} for a topic. @throws StreambackConnectionError UNKNOWN_TOPIC and others */
-  async waitFor(topic: string, remedy?: string): Promise<number> {
-    const until = Date.now() + UNKNOWN_TOPIC_WAIT_MS;
+  /** Waits for a topic. @throws StreambackConnectionError UNKNOWN_TOPIC and others */
+  async waitFor(
+    topic: string,
+    { remedy, waitMs = UNKNOWN_TOPIC_WAIT_MS }: { remedy?: string | undefined; waitMs?: number } = {},
+  ): Promise<number> {
+    const until = Date.now() + waitMs;
     for (;;) {
       const partitions = await this.partitionsOf(topic);
       if (partitions !== undefined) return partitions;
@@ -47,14 +65,14 @@ export class KafkaTopics {
   }
 
   /** Creates what is missing of `topics`, where topics may be created, and waits until all are there. @throws StreambackConnectionError */
-  async ensure(topics: readonly string[]): Promise<void> {
+  async ensure(topics: readonly string[], waitMs = UNKNOWN_TOPIC_WAIT_MS): Promise<void> {
     const found = await Promise.all(topics.map((topic) => this.partitionsOf(topic)));
     const missing = topics.filter((_topic, index) => found[index] === undefined);
     if (missing.length === 0) return;
     const create = this.options.createTopics !== false;
     if (create) await this.create(missing);
     const remedy = create ? undefined : 'Create the topic, or let kafka.createTopics do it.';
-    await Promise.all(missing.map((topic) => this.waitFor(topic, remedy)));
+    await Promise.all(missing.map((topic) => this.waitFor(topic, { remedy, waitMs })));
   }
 
   private async create(topics: readonly string[]): Promise<void> {
@@ -67,9 +85,30 @@ export class KafkaTopics {
           topics: topics.map((topic) => ({ topic, numPartitions: partitions, replicationFactor })),
         });
       } catch (error) {
-        if (rootCause(error).type !== 'TOPIC_ALREADY_EXISTS') throw error;
+        // One error for each topic that was not created; the others were.
+        const { errors } = error as { errors?: readonly { topic: string }[] };
+        if (!errors) throw error;
+        const failures = errors.filter((each) => rootCause(each).type !== 'TOPIC_ALREADY_EXISTS');
+        // A refusal is said rather than what may pass.
+        const refused = failures.filter((each) => classifyFailure(each) === 'authorization');
+        const said = refused.length > 0 ? refused : failures;
+        if (said.length > 0) throw toConnectionError(said[0], `Creating ${said.map(({ topic }) => `'${topic}'`).join(', ')}`);
       }
     });
+  }
+
+  /** Resolves once a broker has answered. @throws StreambackConnectionError */
+  async ping(): Promise<void> {
+    await this.run('Asking Kafka for its brokers', (admin) => admin.describeCluster());
+  }
+
+  /** The next offset of each partition, per topic. @throws StreambackConnectionError */
+  async ends(topics: Iterable<string>): Promise<Map<string, ReadonlyMap<number, number>>> {
+    const ends = [...topics].map(async (topic) => {
+      const offsets = await this.run(`Reading the offsets of '${topic}'`, (admin) => admin.fetchTopicOffsets(topic));
+      return [topic, new Map(offsets.map(({ partition, high }) => [partition, Number(high)]))] as const;
+    });
+    return new Map(await Promise.all(ends));
   }
 
   /** Messages that the group has not committed, per topic. A topic that does not exist has none. @throws StreambackConnectionError */
@@ -101,10 +140,23 @@ export class KafkaTopics {
     await this.discard();
   }
 
-  private async run<Result>(what: string, task: (admin: Admin) => Promise<Result>): Promise<Result> {
+  /**
+   * One task after another: in kafkajs a topic that is looked up takes the place of all that the client knows of others, whose offsets
+   * then cannot be read; and a task that fails takes the connection from those beside it.
+   */
+  private run<Result>(what: string, task: (admin: Admin) => Promise<Result>): Promise<Result> {
+    const result = this.last.then(() => this.attempt(what, task));
+    this.last = result.catch(() => undefined);
+    return result;
+  }
+
+  private async attempt<Result>(what: string, task: (admin: Admin) => Promise<Result>): Promise<Result> {
     if (this.closed) throw new StreambackConnectionError('CLOSED', `${what} failed: the stream is closed`);
     try {
-      return await task(await (this.admin ??= this.connect()));
+      const answer = (this.admin ??= this.connect()).then(task);
+      return await limited(answer, ANSWER_TIMEOUT_MS, () => {
+        return new StreambackConnectionError('UNREACHABLE', `${what} failed: no answer within ${ANSWER_TIMEOUT_MS} ms`);
+      });
     } catch (error) {
       // A client that failed once may keep a deleted topic or a dead broker in mind: the next call begins anew.
       await this.discard();
@@ -126,6 +178,9 @@ export class KafkaTopics {
   private async discard(): Promise<void> {
     const admin = this.admin;
     this.admin = undefined;
-    await admin?.then((each) => each.disconnect()).catch(() => undefined);
+    await within(
+      admin?.then((each) => each.disconnect()),
+      DISCONNECT_TIMEOUT_MS,
+    );
   }
 }

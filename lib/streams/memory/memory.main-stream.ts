@@ -6,6 +6,8 @@ import type {
   MainStreamCapabilities,
   MainStreamDelivery,
   MainStreamMessage,
+  MainStreamScan,
+  MainStreamScanOptions,
   MainStreamSubscribeOptions,
   MainStreamSubscription,
   OutgoingMessage,
@@ -19,7 +21,7 @@ import { MemoryTopicStore, type MemoryGroup } from './memory.topic-store';
  */
 export class MemoryMainStream implements MainStream {
   readonly name = 'memory';
-  readonly capabilities: MainStreamCapabilities = { durable: false, keyOrder: true, rebalance: true, lag: true };
+  readonly capabilities: MainStreamCapabilities = { durable: false, keyOrder: true, rebalance: true, lag: true, scan: true };
   private readonly store: MemoryTopicStore;
   private readonly listeners = new Set<(status: StreamStatus) => void>();
   private closed = false;
@@ -46,6 +48,18 @@ export class MemoryMainStream implements MainStream {
   async lag(group: string, topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
     const members = this.store.group(group);
     return new Map(topics.map((topic) => [topic, members.lag(topic)]));
+  }
+
+  async scan({ topic, group, fromBeginning = false }: MainStreamScanOptions): Promise<MainStreamScan> {
+    if (this.closed) throw new StreambackConnectionError('CLOSED', 'The memory stream is closed');
+    const messages = this.store.after(group, topic, fromBeginning);
+    return {
+      [Symbol.asyncIterator]: async function* () {
+        yield* messages;
+      },
+      moveBehind: async (message) => this.store.moveBehind(group, message),
+      close: async () => {},
+    };
   }
 
   onStatus(listener: (status: StreamStatus) => void): () => void {

@@ -9,6 +9,8 @@ export class MemoryTopicStore {
   private static readonly stores = new Map<string, MemoryTopicStore>();
   private readonly groups = new Map<string, MemoryGroup>();
   private readonly logs = new Map<string, { messages: MainStreamMessage[]; nextOffset: number }>();
+  /** Places of groups that scan, by group and topic: the offset of the next message. */
+  private readonly places = new Map<string, Map<string, number>>();
   private users = 0;
 
   /** The store of that name, made where there is none; each call is matched by one of `releaseUser`. */
@@ -47,6 +49,17 @@ export class MemoryTopicStore {
     let group = this.groups.get(name);
     if (!group) this.groups.set(name, (group = new MemoryGroup((topic) => this.logs.get(topic)?.messages ?? [])));
     return group;
+  }
+
+  /** What a topic keeps from the group's place on. */
+  after(group: string, topic: string, fromBeginning: boolean): readonly MainStreamMessage[] {
+    const place = fromBeginning ? 0 : (this.places.get(group)?.get(topic) ?? 0);
+    return (this.logs.get(topic)?.messages ?? []).filter(({ offset }) => Number(offset) >= place);
+  }
+
+  moveBehind(group: string, { topic, offset }: MainStreamMessage): void {
+    const places = this.places.get(group) ?? new Map<string, number>();
+    this.places.set(group, places.set(topic, Number(offset) + 1));
   }
 
   private log(topic: string): { messages: MainStreamMessage[]; nextOffset: number } {

@@ -4,6 +4,8 @@ import type { RedisStatus } from './redis.status';
 
 /** How long closing waits for what was handed over, in ms; without a live connection it does not wait. */
 const CLOSE_TIMEOUT_MS = 1_000;
+/** After a first refusal a server that is just starting has so long, in ms. Whoever waits for longer tries again. */
+const REFUSED_PATIENCE_MS = 2_000;
 
 /** Commands that do not depend on each other: the name and its arguments. */
 export type RedisBatch = readonly (readonly [name: string, ...args: (string | number)[]])[];
@@ -78,7 +80,7 @@ export class RedisConnection {
 
   /**
    * Resolves once connected. Idempotent; may be called again after it failed.
-   * @throws StreambackConnectionError UNREACHABLE after `connectTimeoutMs`; AUTHENTICATION_FAILED, NOT_AUTHORIZED at once; CLOSED
+   * @throws StreambackConnectionError UNREACHABLE after `connectTimeoutMs`, sooner where it is refused; AUTHENTICATION_FAILED, NOT_AUTHORIZED at once; CLOSED
    * @throws StreambackConfigError INVALID_STREAMS_URL where the database does not exist
    */
   connect(): Promise<void> {
@@ -155,6 +157,7 @@ export class RedisConnection {
     return new Promise<void>((resolve, reject) => {
       const settle = (error?: unknown): void => {
         clearTimeout(timer);
+        clearTimeout(refused);
         this.pending.delete(settle);
         redis.off('ready', onReady).off('error', onError).off('end', onEnd);
         if (error === undefined) resolve();
@@ -164,8 +167,10 @@ export class RedisConnection {
       const onError = (error: unknown): void => {
         // A refused socket may be a server that is still starting; refused credentials will stay refused.
         if (isFinal(toStreambackError(error, address, 'UNREACHABLE'))) settle(error);
+        else refused ??= setTimeout(() => settle(this.lastError ?? error), REFUSED_PATIENCE_MS);
       };
       const onEnd = (): void => settle(this.closing ? closedError(address) : (this.lastError ?? new TypeError('the client ended')));
+      let refused: NodeJS.Timeout | undefined;
       const timer = setTimeout(() => {
         settle(this.lastError ?? new RangeError(`no connection within ${connectTimeoutMs} ms`));
       }, connectTimeoutMs);

@@ -2,8 +2,8 @@ import 'reflect-metadata';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Controller, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
-import { listener, runWorkers, StreambackModule, StreambackServer, type WorkerInfo } from '../../../lib';
+import { Ctx, EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
+import { listener, runWorkers, StreambackContext, StreambackModule, StreambackServer, type WorkerInfo } from '../../../lib';
 import type { WorkersAppOptions, WorkersAppReport } from '../../support/workers-app';
 
 /** An app run by `runWorkers`. Its processes share the standard output, and report there: a worker's channel is its parent's. */
@@ -13,11 +13,13 @@ const report = (line: WorkersAppReport): void => void process.stdout.write(`${JS
 
 @Controller()
 class WorkController {
-  @EventPattern('jobs', listener({ concurrency: 4, processes: options.processes }))
-  async job(@Payload() id: number): Promise<void> {
-    report({ type: 'begun', pid: process.pid, id });
+  @EventPattern<string>('jobs', listener({ concurrency: 4, processes: options.processes }))
+  async job(@Payload() id: number, @Ctx() context: StreambackContext): Promise<void> {
+    const { partition, offset } = context.getMessage();
+    const job = { pid: process.pid, id, at: `${partition}/${offset}` };
+    report({ type: 'begun', ...job });
     await pause(options.jobMs ?? 5);
-    report({ type: 'handled', pid: process.pid, id });
+    report({ type: 'handled', ...job });
   }
 
   @MessagePattern('echo')
@@ -36,7 +38,7 @@ class WorkController {
     for (;;);
   }
 
-  @EventPattern('crash', listener({ processes: options.crashProcesses ?? 1 }))
+  @EventPattern('crash', listener({ processes: options.crashProcesses }))
   crash(@Payload() _data: unknown): void {
     process.kill(process.pid, 'SIGKILL');
   }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { StreambackPublishError } from '../../../lib/common/errors';
-import { answerError } from '../../../lib/consumer/answer-error';
+import { StreambackLaneError, StreambackPublishError } from '../../../lib/common/errors';
+import { answerError, refusedAnswer } from '../../../lib/consumer/answer-error';
 
 const INTERNAL = { text: 'Internal server error', details: { value: { status: 'error', message: 'Internal server error' } } };
 
@@ -23,10 +23,12 @@ describe('answerError', () => {
   });
 
   it('tells an answer that could not be sent by its code', () => {
-    expect(answerError(new StreambackPublishError('TOO_LARGE', 'big'), () => 'other', 1_000)).toEqual({
-      text: 'big',
-      details: { code: 'TOO_LARGE' },
-    });
+    expect(refusedAnswer(new StreambackPublishError('TOO_LARGE', 'big'))).toEqual({ text: 'big', details: { code: 'TOO_LARGE' } });
+  });
+
+  it('tells an error of ours that a handler threw as any other: it must not pose as one of the request itself', () => {
+    for (const error of [new StreambackPublishError('TOO_LARGE', 'big'), new StreambackLaneError('NO_LISTENER', 'nobody')])
+      expect(answerError(error, () => 'other', 1_000)).toEqual({ text: 'other', details: { value: 'other' } });
   });
 
   it('tells of an error beyond the limit only that it is', () => {

@@ -243,6 +243,18 @@ describe('Consumer', () => {
       expect(logger.having('passed over')).toHaveLength(1);
     });
 
+    it('is in flight until then, and counts as progress', async () => {
+      await serve(() => 'fine');
+      const { progress } = consumer.facts();
+      expect(consumer.facts()).toMatchObject({ joined: true, closing: false, inFlight: 0 });
+      await main.publish(garbage);
+      await eventually('it is settled', () => main.settled.length === 1);
+      await ticks();
+      expect(consumer.facts()).toMatchObject({ inFlight: 0, progress: progress + 2 });
+      await consumer.close();
+      expect(consumer.facts().closing).toBe(true);
+    });
+
     it('is given back when the consumer closes meanwhile', async () => {
       const clock = new ManualClock(Date.now());
       await serve(() => 'fine', { clock, drainTimeoutMs: 0 });

@@ -19,7 +19,7 @@ it('M6: keeps bytes, key and headers, and adds why; what an earlier burial added
         ['streamback-code', Buffer.from('OLD')],
       ],
     },
-    { error: new StreambackMessageError('MALFORMED_MESSAGE', 'not JSON'), attempts: 2, firstAt: 0, lastAt: 1_000 },
+    { error: new StreambackMessageError('MALFORMED_MESSAGE', 'not JSON'), group: 'reports', attempts: 2, firstAt: 0, lastAt: 1_000 },
     'orders.dlt',
   );
   expect([letter.topic, letter.value, letter.key]).toEqual(['orders.dlt', value, key]);
@@ -31,6 +31,7 @@ it('M6: keeps bytes, key and headers, and adds why; what an earlier burial added
     ['streamback-attempts', '2'],
     ['streamback-first-at', '1970-01-01T00:00:00.000Z'],
     ['streamback-last-at', '1970-01-01T00:00:01.000Z'],
+    ['streamback-group', 'reports'],
     ['streamback-topic', 'orders'],
     ['streamback-partition', '3'],
     ['streamback-offset', '9007199254740993'],

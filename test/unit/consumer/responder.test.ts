@@ -215,4 +215,59 @@ describe('Responder', () => {
     await ticks();
     expect(stream.writes).toHaveLength(1);
   });
+
+  describe('maxPendingBytes, which all responders of a connection share', () => {
+    let writer: FeedbackWriter;
+    const TEXT = 'x'.repeat(398);
+    const on = (key: string, options: Partial<ResponderOptions> = {}) =>
+      make('inbox', 10_000, { writer, target: { form: 'inbox', key }, ...options });
+    beforeEach(() => {
+      writer = new FeedbackWriter(stream, 300_000, new RecordingLogger(), undefined, 1_000);
+    });
+
+    it('one fills it, and the other waits until there is room', async () => {
+      const [one, other] = [on('streamback_inbox_1'), on('streamback_inbox_2')];
+      for (let n = 0; n < 3; n++) one.write(TEXT);
+      expect(writer.pending.bytes).toBe(1_200);
+      const room = other.room()!;
+      expect([one.room() instanceof Promise, await isSettled(room)]).toEqual([true, false]);
+      (await stream.untilWrite(1)).settle('written');
+      await room;
+      expect([writer.pending.bytes, other.room()]).toEqual([0, undefined]);
+    });
+
+    it('what is held for want of credit does not count: a slow reader slows nobody else', async () => {
+      const [slow, other] = [on('streamback_inbox_1', { credit: 1 }), on('streamback_inbox_2')];
+      for (let n = 0; n < 10; n++) slow.write(TEXT);
+      expect([writer.pending.bytes, other.room()]).toEqual([400, undefined]);
+      await tick();
+      slow.grant(5);
+      await tick();
+      expect(writer.pending.bytes).toBe(400);
+      (await stream.untilWrite(1)).settle('written');
+      await stream.untilWrite(2);
+      expect(writer.pending.bytes).toBe(1_600);
+      expect(other.room()).toBeInstanceOf(Promise);
+      stream.writes[1]!.settle('written');
+      await ticks();
+      expect(writer.pending.bytes).toBe(0);
+    });
+
+    it.each<[string, (responder: Responder) => Promise<void> | void]>([
+      ['abandoned', (responder) => responder.abandon()],
+      ['refused', async () => (await stream.untilWrite(1)).settle(new StreambackConnectionError('NOT_AUTHORIZED', 'no'))],
+      ['gone', async () => (await stream.untilWrite(1)).settle('gone')],
+    ])('gives back all that it held when it is %s', async (how, end) => {
+      const responder: Responder = on('streamback_inbox_1', { onGone: () => responder.abandon() });
+      responder.write(TEXT);
+      if (how !== 'abandoned') await tick();
+      responder.write(TEXT);
+      expect(writer.pending.bytes).toBe(800);
+      const room = on('streamback_inbox_2').room();
+      await end(responder);
+      await room;
+      await ticks();
+      expect(writer.pending.bytes).toBe(0);
+    });
+  });
 });

@@ -225,4 +225,15 @@ describe('FeedbackWriter', () => {
     await ticks();
     expect(isEmpty()).toBe(true);
   });
+
+  it('bounds the single items that wait for a server that is away, and takes more when they are written', async () => {
+    const item = { field: 'control', value: Buffer.from('x') } as const;
+    let taken = 0;
+    for (let n = 0; n < 10_100; n++) if (writer.send(INBOX, item)) taken += 1;
+    expect(taken).toBe(10_000);
+    await tick();
+    stream.writes[0]!.settle('written');
+    await ticks();
+    expect(writer.send(INBOX, item)).toBe(true);
+  });
 });

@@ -127,6 +127,30 @@ describe('FrameOrder', () => {
     expect(order.instance).toBe('B');
   });
 
+  it('F4: one that asked to see restarts follows the newest run after answers, too, and counts the attempts itself', () => {
+    const order = new FrameOrder(true);
+    const seen = (short: Short) => [order.accept(frame(short)), order.currentAttempt, order.hasEmitted];
+    expect(seen(['v', 0, 5, 1, 'A'])).toEqual(['deliver', 1, true]);
+    expect(seen(['v', 0, 5, 2, 'A'])).toEqual(['deliver', 2, true]);
+    expect(seen(['a', 0, 6, 1, 'B'])).toEqual(['deliver', 3, false]);
+    expect(seen(['v', 1, 5, 2, 'A'])).toEqual(['drop', 3, false]);
+    expect(seen(['v', 1, 6, 1, 'B'])).toEqual(['deliver', 3, true]);
+    expect(order.accept(frame(['v', 3, 7, 1, 'C']))).toMatchObject({ code: 'GAP' });
+  });
+
+  it('F4: after a loss another consumer is followed from its start; the same one is followed on, should it live', () => {
+    const order = new FrameOrder(true);
+    order.accept(frame(['v', 0, 5, 1, 'A']));
+    order.forget();
+    expect(order.instance).toBeUndefined();
+    expect(order.accept(frame(['v', 1, 5, 1, 'A']))).toBe('deliver');
+    expect([order.instance, order.runs]).toEqual(['A', 1]);
+    order.forget();
+    expect(order.accept({ ...frame(['v', 0, 9, 1, 'X']), sourceGroup: 'other' })).toBe('drop');
+    expect(order.accept(frame(['v', 0, 5, 1, 'B']))).toBe('deliver');
+    expect([order.instance, order.runs, order.currentAttempt]).toEqual(['B', 2, 2]);
+  });
+
   it('F4: follows the first group to answer, whatever the rank of another', () => {
     const order = new FrameOrder();
     const from = (group: string, short: Short) => order.accept({ ...frame(short), sourceGroup: group });

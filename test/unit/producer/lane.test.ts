@@ -3,15 +3,19 @@ import { Lane } from '../../../lib/producer/lane';
 import type { AnswerObserver, PendingRequest } from '../../../lib/producer/pending-request';
 import { ManualClock } from '../../support/manual-clock';
 
-function setup() {
+function setup(onRestart?: (attempt: number) => void) {
   const clock = new ManualClock();
   let observer!: AnswerObserver;
   let closed = 0;
   let read = 0;
-  const lane = new Lane<number>((given) => {
-    observer = given;
-    return { id: 'r', attempt: 2, group: 'g', close: () => (closed += 1), onRead: () => (read += 1) } as unknown as PendingRequest;
-  }, clock);
+  const lane = new Lane<number>(
+    (given) => {
+      observer = given;
+      return { id: 'r', attempt: 2, group: 'g', close: () => (closed += 1), onRead: () => (read += 1) } as unknown as PendingRequest;
+    },
+    clock,
+    onRestart,
+  );
   return { clock, lane, observer, closed: () => closed, read: () => read };
 }
 
@@ -155,5 +159,41 @@ describe('Lane', () => {
   it('tells of its request', () => {
     const { lane } = setup();
     expect([lane.id, lane.attempt, lane.group]).toEqual(['r', 2, 'g']);
+  });
+
+  it('F4: is told of a restart where the reader comes to it: what was not read of the old attempt is dropped', async () => {
+    const told: unknown[] = [];
+    const { lane, observer } = setup((attempt) => told.push([attempt, lane.attempt]));
+    observer.next(1);
+    observer.next(2);
+    expect(await lane.read()).toBe(1);
+    observer.restart!(2, 1);
+    observer.next(10);
+    expect([told, lane.attempt]).toEqual([[], 1]);
+    expect(await lane.read()).toBe(10);
+    expect([told, lane.attempt]).toEqual([[[2, 2]], 2]);
+    const waiting = lane.read();
+    observer.restart!(3, 2);
+    expect(told).toHaveLength(2);
+    observer.complete();
+    expect(await waiting).toBeUndefined();
+  });
+
+  it('F4: a reader that took an answer has it before it is told of a restart, also where both came at once', async () => {
+    const seen: unknown[] = [];
+    const { lane, observer } = setup(() => seen.push('restart'));
+    const reading = (async () => {
+      for await (const answer of lane) seen.push(answer);
+    })();
+    observer.next(1);
+    observer.restart!(2, 1);
+    observer.next(10);
+    observer.complete();
+    await reading;
+    expect(seen).toEqual([1, 'restart', 10]);
+  });
+
+  it('asks to see restarts only where somebody is told', () => {
+    expect([setup().observer.restart, typeof setup(() => {}).observer.restart]).toEqual([undefined, 'function']);
   });
 });

@@ -5,18 +5,30 @@ import { PendingRequest } from '../../../lib/producer/pending-request';
 import type { Frame } from '../../../lib/protocol/frame';
 import { ManualClock } from '../../support/manual-clock';
 
-function setup({ timeoutMs = Infinity, idleTimeoutMs = 60_000 } = {}) {
+interface Setup {
+  timeoutMs?: number;
+  idleTimeoutMs?: number;
+  onRestart?: (attempt: number, before: number) => void;
+}
+
+function setup({ timeoutMs = Infinity, idleTimeoutMs = 60_000, onRestart }: Setup = {}) {
   const clock = new ManualClock();
   const seen: unknown[] = [];
   const over: boolean[] = [];
+  const grants: number[] = [];
   const request = new PendingRequest(
     'r',
     'reports.build',
-    { next: (value) => seen.push(value), error: (error) => seen.push({ error }), complete: () => seen.push('complete') },
+    {
+      ...(onRestart && { restart: onRestart }),
+      next: (value) => seen.push(value),
+      error: (error) => seen.push({ error }),
+      complete: () => seen.push('complete'),
+    },
     clock.now() + timeoutMs,
     idleTimeoutMs,
     new CreditWindow(256, { bytes: 1_000_000 }),
-    { now: () => clock.now(), onOver: (_request, cancel) => over.push(cancel), onGrant: () => {} },
+    { now: () => clock.now(), onOver: (_request, cancel) => over.push(cancel), onGrant: (_request, upTo) => grants.push(upTo) },
   );
   let seq = 0;
   const frame = (event: Frame['event'], fields: Partial<Frame> = {}): void =>
@@ -34,7 +46,7 @@ function setup({ timeoutMs = Infinity, idleTimeoutMs = 60_000 } = {}) {
       ...fields,
     });
   const error = (): unknown => (seen.at(-1) as { error: unknown }).error;
-  return { clock, seen, over, request, frame, error };
+  return { clock, seen, over, grants, request, frame, error };
 }
 
 describe('PendingRequest', () => {
@@ -182,6 +194,65 @@ describe('PendingRequest', () => {
     answered.request.unpublished(error);
     expect(answered.seen).toEqual([]);
     expect(answered.request.isOver).toBe(false);
+  });
+
+  describe('onRestart', () => {
+    it('F4: is told before the first frame of the new attempt, once for each, and not while nothing was given', () => {
+      const told: unknown[] = [];
+      const { seen, frame, request } = setup({ onRestart: (attempt, before) => told.push([before, attempt, seen.length]) });
+      frame('accepted', { attempt: 1, seq: 0 });
+      frame('response', { value: 'two', attempt: 2, seq: 0 });
+      expect(told).toEqual([]);
+      frame('accepted', { attempt: 3, seq: 0 });
+      frame('response', { value: 'three', attempt: 3, seq: 1 });
+      frame('response', { value: 'late', attempt: 2, seq: 1 });
+      frame('response_end', { value: 'four', run: 1, attempt: 1, seq: 0 });
+      expect(seen).toEqual(['two', 'three', 'four', 'complete']);
+      expect(told).toEqual([
+        [2, 3, 1],
+        [3, 4, 2],
+      ]);
+      expect(request.attempt).toBe(4);
+    });
+
+    it('gives nothing to a reader that leaves when it is told', () => {
+      const { seen, over, frame, request } = setup({ onRestart: () => request.close() });
+      frame('response', { value: 1, seq: 0 });
+      frame('response', { value: 2, seq: 0, attempt: 2 });
+      expect([seen, over]).toEqual([[1], [true]]);
+    });
+
+    it('F5: the credit of the new attempt begins anew', () => {
+      const { frame, grants, request } = setup({ onRestart: () => {} });
+      for (let seq = 0; seq < 300; seq++) frame('response', { value: seq, seq });
+      expect(grants.at(-1)).toBeGreaterThan(256);
+      const before = grants.length;
+      for (let seq = 0; seq < 100; seq++) frame('response', { value: seq, seq, attempt: 2 });
+      expect([grants.length, request.upTo]).toEqual([before, 256]);
+      for (let seq = 100; seq < 128; seq++) frame('response', { value: seq, seq, attempt: 2 });
+      expect(grants[before]).toBeGreaterThan(256);
+    });
+
+    it('F2: a lost consumer is waited for, after answers too, until the time is up', () => {
+      const { clock, request, frame, error, seen } = setup({ onRestart: () => {}, idleTimeoutMs: 100 });
+      frame('response', { value: 1 });
+      request.consumerLost();
+      expect([seen, request.instance]).toEqual([[1], undefined]);
+      clock.advance(100);
+      request.expire();
+      expect(error()).toMatchObject({ code: 'IDLE_TIMEOUT', waitingFor: 'consumer' });
+    });
+
+    it('F2, F4: without it a restart and a lost consumer are errors', () => {
+      const restarted = setup();
+      restarted.frame('response', { value: 1 });
+      restarted.frame('response', { value: 1, seq: 0, attempt: 2 });
+      expect(restarted.error()).toMatchObject({ code: 'RESTARTED' });
+      const lost = setup();
+      lost.frame('response', { value: 1 });
+      lost.request.consumerLost();
+      expect(lost.error()).toMatchObject({ code: 'CONSUMER_LOST' });
+    });
   });
 
   it('cancels nothing where the inbox is gone: the handler is told so when it writes', () => {

@@ -162,6 +162,16 @@ describe('Producer', () => {
       expect(main.connects).toBe(2);
     });
 
+    it('sends events where the inbox cannot be made: they need no answers', async () => {
+      feedback.connectFailures.push(...Array.from({ length: 3 }, () => new StreambackConnectionError('UNREACHABLE', 'no redis')));
+      await expect(producer.connect()).rejects.toMatchObject({ message: 'no redis' });
+      await producer.emit('a', 1);
+      expect(main.published).toHaveLength(1);
+      const { error: seen } = send();
+      await ticks();
+      expect(seen()).toMatchObject({ message: 'no redis' });
+    });
+
     it('fails where the inbox cannot be made', async () => {
       feedback.connectFailures.push(new StreambackConnectionError('UNREACHABLE', 'no redis'));
       await expect(producer.connect()).rejects.toMatchObject({ message: 'no redis' });
@@ -263,6 +273,31 @@ describe('Producer', () => {
       arrive(encoder(request.id).response('1'));
       await ticks();
       expect(controls()).toEqual([[CONSUMER, { control: 'cancel', id: request.id }]]);
+    });
+
+    it('F6: where the next run of a lane that was read is not followed, its consumer is told to stop it', async () => {
+      const { request, error } = send();
+      await ticks();
+      arrive(encoder(request.id).response('1'));
+      const next = { id: request.id, sourceGroup: 'reports', run: 1, attempt: 1, instance: 'streamback_inbox_next' };
+      arrive(new FrameEncoder(next).response('1'));
+      expect(error()).toMatchObject({ code: 'RESTARTED' });
+      await ticks();
+      expect(controls()).toEqual([[next.instance, { control: 'cancel', id: request.id }]]);
+    });
+
+    it('F6: where its consumer is lost, a lane that was read has its request marked, so that no other begins it', async () => {
+      const { request, error } = send();
+      await ticks();
+      arrive(encoder(request.id).response('1'));
+      clock.advance(2_500);
+      await ticks();
+      expect(error()).toMatchObject({ code: 'CONSUMER_LOST' });
+      expect([...(await feedback.cancelled([request.id]))]).toEqual([request.id]);
+      // Both whom it was lost with, should it live, and whoever has begun all the same.
+      arrive(new FrameEncoder({ id: request.id, sourceGroup: 'g', run: 1, attempt: 1, instance: 'streamback_inbox_next' }).accepted());
+      await ticks();
+      expect(controls().map(([key]) => key)).toEqual([CONSUMER, 'streamback_inbox_next']);
     });
 
     it('a timeout sends a cancel as well', async () => {
@@ -421,5 +456,112 @@ describe('Producer', () => {
     await tick();
     expect(controls()).toEqual([[CONSUMER, { control: 'cancel', id: lane.id }]]);
     expect(await lane.read()).toBeUndefined();
+  });
+
+  it.each(['throws', 'rejects'])('F4: an onRestart that %s is logged and harms nobody', async (how) => {
+    const logger = new RecordingLogger();
+    producer = made({ logger });
+    const boom = new Error('boom');
+    const onRestart = (): void => {
+      if (how === 'throws') throw boom;
+      return Promise.reject(boom) as unknown as void;
+    };
+    const { request, seen } = send({ onRestart });
+    await ticks();
+    arrive(encoder(request.id, 0).response('1'));
+    arrive(encoder(request.id, 1).response('2'));
+    await ticks();
+    expect(seen).toEqual([1, 2]);
+    expect(logger.having("onRestart of 'reports.build' failed: Error: boom")).toHaveLength(1);
+  });
+
+  describe('maxPendingBytes', () => {
+    const text = 'x'.repeat(400);
+    const held = () => (producer as unknown as { pending: { bytes: number } }).pending.bytes;
+    /** The broker acknowledges nothing until it is told to. */
+    const holdBroker = () => {
+      const waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
+      main.publish = () => new Promise<void>((resolve, reject) => waiting.push({ resolve, reject }));
+      return waiting;
+    };
+    beforeEach(() => {
+      producer = made({ maxPendingBytes: 2_000 });
+    });
+
+    it('refuses what the broker has no room for, and takes more once it has acknowledged or refused', async () => {
+      const waiting = holdBroker();
+      await producer.connect();
+      const sent = [1, 2, 3].map(() => producer.emit('a', text).catch((error: unknown) => error));
+      await tick();
+      expect(waiting).toHaveLength(3);
+      await expect(producer.emit('a', text)).rejects.toMatchObject({ code: 'BUFFER_FULL', retryable: true });
+      const { error, request } = send({}, text);
+      await tick();
+      expect([error()?.code, request.isOver, waiting.length]).toEqual(['BUFFER_FULL', true, 3]);
+      waiting[0]!.resolve();
+      await tick();
+      void producer.emit('a', text).catch(() => undefined);
+      await tick();
+      expect(waiting).toHaveLength(4);
+      for (const { reject } of waiting) reject(new StreambackPublishError('PUBLISH_TIMEOUT', 'late'));
+      await Promise.all(sent);
+      await tick();
+      expect(held()).toBe(0);
+    });
+
+    it('takes a single message that is larger while nothing else is pending', async () => {
+      producer = made({ maxPendingBytes: 10 });
+      const waiting = holdBroker();
+      void producer.emit('a', text);
+      await ticks();
+      expect(waiting).toHaveLength(1);
+      await expect(producer.emit('a', 1)).rejects.toMatchObject({ code: 'BUFFER_FULL' });
+      waiting[0]!.resolve();
+      await ticks();
+      expect(held()).toBe(0);
+    });
+
+    it('counts what waits for the first connection, too', async () => {
+      let connect = (): void => {};
+      main.connect = () => new Promise<void>((resolve) => (connect = resolve));
+      const outcomes = Array.from({ length: 6 }, () =>
+        producer.emit('a', text).then(
+          () => 'sent',
+          (error: { code: string }) => error.code,
+        ),
+      );
+      await tick();
+      expect(held()).toBeLessThanOrEqual(2_000);
+      connect();
+      const codes = await Promise.all(outcomes);
+      expect(codes.slice(-2)).toEqual(['BUFFER_FULL', 'BUFFER_FULL']);
+      expect(codes).toContain('sent');
+      expect(held()).toBe(0);
+    });
+  });
+
+  it('F5: a grant that is on its way is not said again, however long the server is away; nor is a tick of cancels sent beside another', async () => {
+    feedback.alive = async (inboxes) => new Set(inboxes);
+    const sent = send({ credit: 2 });
+    const others = Array.from({ length: 5 }, () => send());
+    await ticks();
+    const frames = encoder(sent.request.id);
+    arrive(frames.response('0'), frames.response('1'));
+    await tick();
+    const { writer } = (producer as unknown as { feedback: { writer: { sending: number } } }).feedback;
+    const onTheirWay = writer.sending;
+    expect(onTheirWay).toBeGreaterThan(0);
+    for (let second = 0; second < 30; second++) {
+      clock.advance(1_000);
+      await tick();
+    }
+    expect(writer.sending).toBe(onTheirWay);
+    let cancels = 0;
+    feedback.cancel = () => ((cancels += 1), new Promise(() => {}));
+    for (const { request } of others) {
+      request.close();
+      await tick();
+    }
+    expect(cancels).toBe(1);
   });
 });

@@ -46,6 +46,7 @@ class Bench {
     return new Promise((resolve, reject) =>
       this.sender.push({
         topic: this.topic(topic),
+        createTopic: false,
         record: { key: key === null ? null : Buffer.from(key), value: Buffer.from(value) },
         bytes,
         deadline: Date.now() + this.timeoutMs,

@@ -1,0 +1,58 @@
+import type { StreambackAbortError } from '../common/errors';
+import type { FeedbackWriter } from '../inbox/feedback-writer';
+import type { Inbox } from '../inbox/inbox';
+import type { Envelope } from '../protocol/envelope';
+import type { FeedbackStream } from '../streams/feedback-stream';
+import { listFrames, runFrames } from './frame-format';
+import { Responder } from './responder';
+
+/** What answers go by. */
+export interface ConsumerFeedback {
+  readonly stream: FeedbackStream;
+  readonly inbox: Inbox;
+  readonly writer: FeedbackWriter;
+}
+
+export interface AnsweringOptions {
+  readonly group: string;
+  readonly maxAnswerBytes: number;
+}
+
+/** Which run is answered for. */
+export interface AnsweredRun {
+  readonly pattern: string;
+  readonly maxBuffered: number;
+  /** Rank of the delivery. */
+  readonly run: number;
+  readonly attempt: number;
+  readonly onGone: (reason: StreambackAbortError) => void;
+}
+
+/** Gives each run of a request its {@link Responder}. */
+export class Answering {
+  constructor(
+    private readonly feedback: ConsumerFeedback | undefined,
+    private readonly options: AnsweringOptions,
+  ) {}
+
+  /** Null where nothing is answered: for an event, or for want of a feedback stream that reaches the requester. */
+  responderFor({ id, feedbackTopic, inbox, credit }: Envelope, answered: AnsweredRun): Responder | null {
+    if (feedbackTopic === null || !this.feedback) return null;
+    const { group: sourceGroup, maxAnswerBytes } = this.options;
+    const { stream, writer, inbox: own } = this.feedback;
+    const byInbox = inbox !== undefined && id !== undefined;
+    if (!byInbox && !stream.capabilities.lists) return null;
+    const { pattern, maxBuffered, run, attempt, onGone } = answered;
+    return new Responder({
+      writer,
+      pattern,
+      maxAnswerBytes,
+      maxBuffered,
+      credit,
+      onGone,
+      target: byInbox ? { form: 'inbox', key: inbox } : { form: 'list', key: feedbackTopic },
+      // Only our own clients give an id, and only they know numbered frames.
+      format: id === undefined ? listFrames(sourceGroup) : runFrames({ id, sourceGroup, run, attempt, instance: own.key }),
+    });
+  }
+}

@@ -1,0 +1,90 @@
+import { backoffDelayMs } from '../common/backoff';
+import { StreambackConnectionError, StreambackError } from '../common/errors';
+import type { StreambackLogger } from '../common/logger';
+import { redact } from '../common/redact';
+import { Delay } from '../common/waiting';
+
+/** Servers that came are used well within 5 s (R24). */
+const BACKOFF = { delayMs: 200, factor: 2, maxDelayMs: 1_000, jitter: 0.2 };
+/** A group that cannot be joined holds up the start of an app no longer, in ms: rebalances end sooner. */
+const PATIENCE_MS = 20_000;
+const PASSING: ReadonlySet<string> = new Set(['UNREACHABLE', 'FEEDBACK_UNWRITABLE']);
+
+/** Whether an error goes away when a server comes. All else is for people to mend. */
+const isPassing = (error: unknown): boolean => error instanceof StreambackConnectionError && PASSING.has(error.code);
+
+/** Waits for all; rejects with what trying again will not mend, if any does. */
+export async function allOf(...steps: Promise<unknown>[]): Promise<void> {
+  const outcomes = await Promise.allSettled(steps);
+  const errors = outcomes.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
+  if (errors.length > 0) throw errors.find((error) => !isPassing(error)) ?? errors[0];
+}
+
+export interface OpeningOptions {
+  /** What needs servers. Called again after it failed. */
+  readonly open: () => Promise<void>;
+  readonly group: string;
+  readonly logger: StreambackLogger;
+  /** @default 20_000 */
+  readonly patienceMs?: number;
+}
+
+/** Opens what needs servers, however long they are away: the one place where a start is tried again. */
+export class Opening {
+  /** Why it has not succeeded yet, where a try has failed. */
+  failure: unknown;
+  private readonly delay = new Delay();
+  private patience: NodeJS.Timeout | undefined;
+  private ended = false;
+
+  constructor(private readonly options: OpeningOptions) {}
+
+  /**
+   * Resolves once it is open; or once it is clear that a server is away, and then goes on trying.
+   * @throws what trying again will not mend, where the first try meets it
+   */
+  begin(): Promise<void> {
+    return new Promise((resolve, reject) => void this.run(resolve, reject));
+  }
+
+  /** No more tries. Idempotent. */
+  end(): void {
+    this.ended = true;
+    clearTimeout(this.patience);
+    this.delay.end();
+  }
+
+  private async run(started: () => void, failed: (error: unknown) => void): Promise<void> {
+    const { open, group, logger, patienceMs = PATIENCE_MS } = this.options;
+    this.patience = setTimeout(() => {
+      this.tell(new StreambackConnectionError('UNREACHABLE', `the group could not be joined within ${patienceMs} ms`));
+      started();
+    }, patienceMs);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await open();
+        clearTimeout(this.patience);
+        if (this.failure !== undefined && !this.ended) logger.log(`Listening as group '${group}' works now`);
+        this.failure = undefined;
+        return started();
+      } catch (error) {
+        clearTimeout(this.patience);
+        if (this.ended || (this.failure === undefined && !isPassing(error))) return failed(error);
+        this.tell(error);
+        started();
+      }
+      await this.delay.wait(backoffDelayMs(attempt, BACKOFF));
+      if (this.ended) return;
+    }
+  }
+
+  /** Loud once, and when the reason is another one. */
+  private tell(error: unknown): void {
+    const text = error instanceof StreambackError ? `${error.code}: ${error.message}` : String(error);
+    const line = redact(`Listening as group '${this.options.group}' does not work yet, trying again until it does: ${text}`);
+    const same = error instanceof StreambackError && this.failure instanceof StreambackError && error.code === this.failure.code;
+    if (same) this.options.logger.debug(line);
+    else this.options.logger.error(line);
+    this.failure = error;
+  }
+}

@@ -1,0 +1,59 @@
+import type { Admin, Kafka } from 'kafkajs';
+import { describe, expect, it, vi } from 'vitest';
+import { KafkaTopics } from '../../../../lib/streams/kafka/kafka.topics';
+
+const protocolError = (type: string, topic = ''): Error => Object.assign(new Error(type), { name: 'KafkaJSProtocolError', type, topic });
+
+function topicsWith(admin: Partial<Admin>): KafkaTopics {
+  const connected = { connect: () => Promise.resolve(), disconnect: () => Promise.resolve(), ...admin };
+  return new KafkaTopics({ admin: () => connected } as unknown as Kafka, {});
+}
+
+describe('KafkaTopics.ensure', () => {
+  /** `failures`: why a topic is not created; none of the others is there before. */
+  const creating = (failures: Record<string, string>) => {
+    const there = new Set<string>();
+    return topicsWith({
+      fetchTopicMetadata: ({ topics } = { topics: [] }) =>
+        there.has(topics[0]!)
+          ? Promise.resolve({ topics: [{ name: topics[0]!, partitions: [{}] as never }] })
+          : Promise.reject(protocolError('UNKNOWN_TOPIC_OR_PARTITION')),
+      createTopics: ({ topics }) => {
+        const refused = topics.filter(({ topic }) => topic in failures);
+        for (const { topic } of topics) if (failures[topic] === undefined || failures[topic] === 'TOPIC_ALREADY_EXISTS') there.add(topic);
+        if (refused.length === 0) return Promise.resolve(true);
+        const errors = refused.map(({ topic }) => protocolError(failures[topic]!, topic));
+        return Promise.reject(Object.assign(new Error('Topic creation errors'), { name: 'KafkaJSAggregateError', errors }));
+      },
+    });
+  };
+
+  it('takes a topic that somebody else created meanwhile as created', async () => {
+    await creating({ a: 'TOPIC_ALREADY_EXISTS' }).ensure(['a', 'b']);
+  });
+
+  it('says what was refused, wherever it stands among the failures', async () => {
+    const failures = { a: 'TOPIC_ALREADY_EXISTS', b: 'REQUEST_TIMED_OUT', c: 'TOPIC_AUTHORIZATION_FAILED' };
+    const error: unknown = await creating(failures)
+      .ensure(['a', 'b', 'c', 'd'])
+      .catch((each: unknown) => each);
+    expect(error).toMatchObject({ code: 'NOT_AUTHORIZED', message: expect.stringContaining("'c'") });
+    expect((error as Error).message).not.toContain("'a'");
+  });
+});
+
+describe('KafkaTopics', () => {
+  it('waits for no answer for ever, nor for the end of a client that does not answer', async () => {
+    vi.useFakeTimers();
+    try {
+      const never = () => new Promise<never>(() => undefined);
+      const looked = topicsWith({ fetchTopicMetadata: never, disconnect: never })
+        .partitionsOf('t')
+        .catch((error: unknown) => error);
+      await vi.advanceTimersByTimeAsync(62_000);
+      expect(await looked).toMatchObject({ code: 'UNREACHABLE' });
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
