@@ -19,7 +19,9 @@ export interface Demanded {
   readonly wanted: number;
   /** The most that was wanted in the last checks. */
   readonly stillWanted: number;
+  /** 1 while there are no topics: the first worker creates them. */
   readonly partitions: number;
+  readonly hasTopics: boolean;
 }
 
 /** Reads what the lag of some listeners asks for. */
@@ -49,8 +51,7 @@ export class Demand {
         Promise.all(this.members.map(({ server, listeners }) => server.partitions(topicsOf(listeners)))),
       ]);
       lag = sum(lags);
-      // Topics that are not there yet are created by the first worker.
-      this.partitions = sum(counts) || 1;
+      this.partitions = sum(counts);
       if (this.failures > 0) onSight();
       this.failures = 0;
     } catch (error) {
@@ -61,7 +62,8 @@ export class Demand {
     }
     const wanted = lag === undefined ? Math.max(1, processesFor(this.scale, 0), active()) : processesFor(this.scale, lag);
     this.recent = [wanted, ...this.recent].slice(0, STILL_WANTED_CHECKS);
-    return { lag, wanted, stillWanted: Math.max(...this.recent), partitions: this.partitions };
+    const { partitions } = this;
+    return { lag, wanted, stillWanted: Math.max(...this.recent), partitions: Math.max(1, partitions), hasTopics: partitions > 0 };
   }
 }
 

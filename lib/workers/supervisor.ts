@@ -83,7 +83,7 @@ export class Supervisor implements WorkerSupervisor {
     for (const server of this.servers) {
       const shared: SupervisedListener[] = [];
       for (const listener of server.listeners) {
-        const scale = scaleOf(listener.processes ?? 0, `listener '${listener.pattern}'.processes`);
+        const scale = scaleOf(listener.processes ?? 0, `listener(${listener.pattern}).processes`);
         if (scale) sets.push(this.newSet(`'${listener.pattern}'`, scale, [{ server, listeners: [listener] }]));
         else shared.push(listener);
       }

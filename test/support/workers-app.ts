@@ -16,8 +16,8 @@ export interface WorkersAppOptions {
   readonly port?: number;
   /** Has the app enable all of Nest's shutdown hooks itself. */
   readonly hooks?: boolean;
-  /** Whose bootstrap throws. */
-  readonly failing?: 'worker';
+  /** `worker`: each worker's bootstrap throws. `crash`: the workers of 'crash' kill themselves once they listen. */
+  readonly failing?: 'worker' | 'crash';
   readonly runWorkers?: RunWorkersOptions;
 }
 

@@ -66,6 +66,7 @@ async function bootstrap(worker?: WorkerInfo) {
   if (options.hooks) app.enableShutdownHooks();
   app.connectMicroservice({ strategy: app.get(StreambackServer) }, { inheritAppConfig: true });
   await app.startAllMicroservices();
+  if (options.failing === 'crash' && worker?.patterns.join() === 'crash') process.kill(process.pid, 'SIGKILL');
   if (!worker) await app.listen(options.port ?? 0, '127.0.0.1');
   report({ type: worker ? 'serving' : 'up', pid: process.pid, ...worker });
   return app;
