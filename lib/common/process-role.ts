@@ -21,6 +21,8 @@ export interface SupervisedServer {
   readonly connection: string;
   readonly drainTimeoutMs: number;
   readonly listeners: readonly SupervisedListener[];
+  /** Creates what is missing of these topics, where topics may be created. */
+  prepare(topics: readonly string[]): Promise<void>;
   /** Whether its stream can tell the lag. */
   readonly tellsLag: boolean;
   /** Messages that the group has not handled, of these topics together; 0 where the stream cannot tell. */

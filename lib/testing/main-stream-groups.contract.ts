@@ -55,6 +55,11 @@ export function groupContract(test: (title: string, body: (bench: Bench) => Prom
       onRebalance: (change) => change.assigned.forEach(({ topic, partition }) => assigned.add(`${topic}/${partition}`)),
     });
     const missing = bench.topic();
+    if (bench.stream.prepare) {
+      const prepared = bench.topic();
+      await bench.stream.prepare([prepared, ...topics]);
+      assert.ok((await bench.stream.partitions([prepared])).get(prepared)! > 0, 'what was prepared is there');
+    }
     for (let round = 0; round < 10; round += 1) {
       const reads = topics.flatMap((topic) => [bench.stream.partitions!([topic, missing]), bench.stream.lag?.(group, [topic])]);
       const counts = (await Promise.all(reads)).filter((_read, index) => index % 2 === 0);

@@ -38,6 +38,7 @@ function supervised({ main, options }: StreambackConnection, listeners: readonly
     connection,
     drainTimeoutMs,
     listeners: listeners.map(({ pattern, topic, options: { processes } }) => ({ pattern, topic, processes })),
+    prepare: async (topics) => main.prepare?.(topics),
     tellsLag: main.lag !== undefined,
     lag: async (topics) => sum(await main.lag?.(group, topics)),
     partitions: async (topics) => (main.partitions ? sum(await main.partitions(topics)) : Infinity),

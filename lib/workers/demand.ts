@@ -19,9 +19,7 @@ export interface Demanded {
   readonly wanted: number;
   /** The most that was wanted in the last checks. */
   readonly stillWanted: number;
-  /** 1 while there are no topics: the first worker creates them. */
   readonly partitions: number;
-  readonly hasTopics: boolean;
 }
 
 /** Reads what the lag of some listeners asks for. */
@@ -29,6 +27,7 @@ export class Demand {
   private recent: readonly number[] = [];
   /** In a row. */
   private failures = 0;
+  private hasTopics = false;
   private partitions = Infinity;
 
   constructor(
@@ -46,6 +45,9 @@ export class Demand {
   async read(active: () => number, onSight: () => void): Promise<Demanded> {
     let lag: number | undefined;
     try {
+      // Whoever sends first must not have to wait for the first worker.
+      if (!this.hasTopics) await Promise.all(this.members.map(({ server, listeners }) => server.prepare(topicsOf(listeners))));
+      this.hasTopics = true;
       const [lags, counts] = await Promise.all([
         Promise.all(this.members.map(({ server, listeners }) => server.lag(topicsOf(listeners)))),
         Promise.all(this.members.map(({ server, listeners }) => server.partitions(topicsOf(listeners)))),
@@ -62,8 +64,7 @@ export class Demand {
     }
     const wanted = lag === undefined ? Math.max(1, processesFor(this.scale, 0), active()) : processesFor(this.scale, lag);
     this.recent = [wanted, ...this.recent].slice(0, STILL_WANTED_CHECKS);
-    const { partitions } = this;
-    return { lag, wanted, stillWanted: Math.max(...this.recent), partitions: Math.max(1, partitions), hasTopics: partitions > 0 };
+    return { lag, wanted, stillWanted: Math.max(...this.recent), partitions: this.partitions };
   }
 }
 

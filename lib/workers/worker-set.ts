@@ -87,11 +87,11 @@ export class WorkerSet {
     return this.workers.filter(({ isActive }) => isActive);
   }
 
-  private follow({ lag, wanted, stillWanted, partitions, hasTopics }: Demanded): void {
+  private follow({ lag, wanted, stillWanted, partitions }: Demanded): void {
     const { title, logger, clock, minWorkerAgeMs, room } = this.options;
     const workers = this.workers;
     const decision = rescale({ wanted, stillWanted, partitions, workers, minWorkerAgeMs, room: room() });
-    if (hasTopics) this.sayOnce(decision, wanted, partitions);
+    this.sayOnce(decision, wanted, partitions);
     const at = lag === undefined ? '' : ` at a lag of ${lag}`;
     const count = this.active.length;
     if (decision.start > 0 && clock.now() >= this.startAgainAt) {

@@ -38,7 +38,8 @@ describeWithBrokers('R22: a worker process crash-loops', ({ streams }) => {
         const handled = () => app.reports('handled').map(({ id }) => id);
         await eventually('all are handled', () => new Set(handled()).size === sent, { timeoutMs: 60_000 });
         const delays = crashed();
-        const repeated = handled().length - sent;
+        const lost = sent - new Set(handled()).size;
+        const repeated = handled().length - sent + lost;
         const harmed = siblings.filter((pid) => !isAlive(pid)).length + serving().length - siblings.length;
 
         // The worst that can be left behind: one whose event loop is blocked.
@@ -53,7 +54,7 @@ describeWithBrokers('R22: a worker process crash-loops', ({ streams }) => {
           firstDelayMs: delays[0]!,
           lastDelayMs: delays.at(-1)!,
           sent,
-          lost: 0,
+          lost,
           repeated,
           siblingsHarmed: harmed,
           orphans: app.workers().filter(isAlive).length,

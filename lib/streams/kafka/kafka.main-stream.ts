@@ -97,6 +97,10 @@ export class KafkaMainStream implements MainStream {
     return this.topics.lag(group, topics);
   }
 
+  prepare(topics: readonly string[]): Promise<void> {
+    return this.topics.ensure(topics);
+  }
+
   async partitions(topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
     const found = new Map<string, number>();
     for (const topic of topics) {

@@ -65,6 +65,7 @@ function supervised(options: Partial<SupervisorOptions> & { processes?: unknown;
       connection: 'default',
       drainTimeoutMs: 8_000,
       listeners: [{ pattern: 'jobs', topic: 'jobs', processes }],
+      prepare: () => Promise.resolve(),
       tellsLag: true,
       lag: async () => {
         const lag = await told.lag;
@@ -171,16 +172,12 @@ describe('the supervisor', () => {
     ]);
   });
 
-  it('starts one worker, which creates the topic, where there is none', async () => {
-    const { told, alive, checks, start, logger } = supervised({ processes: 4 });
-    told.partitions = 0;
+  it('creates the topics, once', async () => {
+    const prepared: string[][] = [];
+    const { checks, start } = supervised({ servers: [{ prepare: async (topics) => void prepared.push([...topics]) }] });
     await start();
-    await checks(2);
-    expect(alive()).toHaveLength(1);
-    expect(logger.having('warn')).toEqual([]);
-    told.partitions = 4;
-    await checks(1);
-    expect(alive()).toHaveLength(4);
+    await checks(3);
+    expect(prepared).toEqual([['jobs']]);
   });
 
   it('starts no more than memory allows for, but the first of each set', async () => {
