@@ -26,6 +26,7 @@ module.exports = {
     only('context', ['common/', 'protocol/'], 'context is beneath producer and consumer.'),
     only('inbox', ['common/', 'protocol/', 'context/', CONTRACTS], 'inbox is beneath producer and consumer.'),
     only('lifecycle', ['common/', 'protocol/', 'context/', CONTRACTS], 'lifecycle is beneath producer and consumer.'),
+    only('workers', ['common/'], 'workers knows servers by what a supervisor needs of them (common/process-role.ts).'),
     only('producer', FLOW, 'producer knows contracts, not adapters, and not the consumer.'),
     only('consumer', FLOW, 'consumer knows contracts, not adapters, and not the producer.'),
     only('health', ['common/', 'protocol/', 'consumer/', CONTRACTS], 'health judges facts: root gives it the connections.'),

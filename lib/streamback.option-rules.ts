@@ -20,6 +20,7 @@ import { schedules } from './scheduler/schedule-rules';
 import type { StreambackOptions } from './streamback.options';
 import type { StreambackKafkaOptions } from './streams/kafka/kafka.options';
 import type { StreambackRedisOptions } from './streams/redis/redis.options';
+import { scaleOf } from './workers/scale';
 
 const aShare = (value: unknown): string | undefined =>
   typeof value === 'number' && value >= 0 && value <= 1 ? undefined : 'a number from 0 to 1';
@@ -46,6 +47,7 @@ export const LISTENER_RULES: OptionRules<StreambackListenerOptions> = {
   maxBuffered: aCount(1),
   retry: options(RETRY_RULES),
   deadLetterTopic: (value, path) => (value === false ? undefined : aName(value, path) && 'a topic name, or false'),
+  processes: (value, path) => void scaleOf(value, path),
 };
 
 const REQUEST_DEFAULT_RULES: OptionRules<Pick<StreambackRequestOptions, 'idleTimeoutMs' | 'timeoutMs' | 'credit'>> = {

@@ -22,11 +22,16 @@ export interface StreambackListenerOptions {
    * @default events `<topic>.dlt`, requests false
    */
   readonly deadLetterTopic?: string | false | undefined;
+  /**
+   * Worker processes of its own, where the app is started by `runWorkers`: a number, `[min, max]`, or `[[lag, processes], …]`.
+   * @default the pool, which all listeners without share
+   */
+  readonly processes?: number | readonly [min: number, max: number] | readonly (readonly [lag: number, processes: number])[] | undefined;
 }
 
-/** A listener's options, whole; the default of `deadLetterTopic` depends on the message. */
-export type ListenerOptions = Required<Omit<StreambackListenerOptions, 'deadLetterTopic'>> &
-  Pick<StreambackListenerOptions, 'deadLetterTopic'>;
+/** A listener's options, whole; the default of `deadLetterTopic` depends on the message, and `processes` has none. */
+export type ListenerOptions = Required<Omit<StreambackListenerOptions, 'deadLetterTopic' | 'processes'>> &
+  Pick<StreambackListenerOptions, 'deadLetterTopic' | 'processes'>;
 
 export const DEFAULT_LISTENER_OPTIONS = {
   concurrency: 100,
@@ -45,6 +50,7 @@ export function withDefaults(given: StreambackListenerOptions, defaults: Listene
     maxBuffered: given.maxBuffered ?? defaults.maxBuffered,
     retry: { ...defaults.retry, ...given.retry },
     deadLetterTopic: given.deadLetterTopic ?? defaults.deadLetterTopic,
+    processes: given.processes ?? defaults.processes,
   };
 }
 

@@ -151,6 +151,10 @@ export interface MainStream {
   subscribe(options: MainStreamSubscribeOptions): Promise<MainStreamSubscription>;
   /** Messages not yet handled by the group, per topic. */
   lag?(group: string, topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
+  /** Creates missing topics, where the stream may create topics, as `subscribe` does for its own. @throws StreambackConnectionError */
+  prepare?(topics: readonly string[]): Promise<void>;
+  /** How many subscribers of a group each topic can have that are of use; missing topics are left out. */
+  partitions?(topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** Reads a topic up to its present end, beside all subscribers. Resolves once that end is known. @throws StreambackConnectionError */
   scan?(options: MainStreamScanOptions): Promise<MainStreamScan>;
   /** For health: resolves once a broker has answered, however long that takes. @throws StreambackConnectionError */

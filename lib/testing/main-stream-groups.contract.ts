@@ -44,6 +44,32 @@ export function groupContract(test: (title: string, body: (bench: Bench) => Prom
     assert.equal(await lagOf(), 0);
   });
 
+  test('partitions, where there are any: those of topics that exist, also while the lag is read', async (bench) => {
+    if (!bench.stream.partitions) return;
+    const topics = [bench.topic(), bench.topic(), bench.topic()];
+    const group = bench.group();
+    const assigned = new Set<string>();
+    await bench.subscribe({
+      topics,
+      group,
+      onRebalance: (change) => change.assigned.forEach(({ topic, partition }) => assigned.add(`${topic}/${partition}`)),
+    });
+    const missing = bench.topic();
+    if (bench.stream.prepare) {
+      const prepared = bench.topic();
+      await bench.stream.prepare([prepared, ...topics]);
+      assert.ok((await bench.stream.partitions([prepared])).get(prepared)! > 0, 'what was prepared is there');
+    }
+    for (let round = 0; round < 10; round += 1) {
+      const reads = topics.flatMap((topic) => [bench.stream.partitions!([topic, missing]), bench.stream.lag?.(group, [topic])]);
+      const counts = (await Promise.all(reads)).filter((_read, index) => index % 2 === 0);
+      topics.forEach((topic, index) => {
+        const count = [...assigned].filter((each) => each.startsWith(`${topic}/`)).length;
+        assert.deepEqual([...counts[index]!], [[topic, count]]);
+      });
+    }
+  });
+
   test('for health, where it can: it answers, confirms its members, and counts what is not settled', async (bench) => {
     await bench.stream.ping?.();
     const topic = bench.topic();

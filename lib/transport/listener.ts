@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { checkOptions, invalidOption } from '../common/option-rules';
 import type { StreambackListenerOptions } from '../consumer/listener';
 import { LISTENER_RULES } from '../streamback.option-rules';
@@ -19,7 +20,7 @@ export function addListenerOptions(pattern: string, said: StreambackListenerOpti
   const together: Record<string, unknown> = { ...said };
   for (const [name, value] of Object.entries(extras)) {
     if (value === undefined) continue;
-    if (name in together && together[name] !== value) {
+    if (name in together && !isDeepStrictEqual(together[name], value)) {
       throw invalidOption(
         `${where}.${name}`,
         `Two handlers of '${pattern}' say '${name}' differently: ${String(together[name])} and ${String(value)}`,

@@ -7,6 +7,7 @@ import { topicOf } from '../protocol/topic-name';
 import type { StreambackOptions } from '../streamback.options';
 import { DEFAULT_CONNECTION, getStreambackTransportId } from '../streamback.tokens';
 import type { StreamStatus } from '../streams/main-stream';
+import { assignedListeners, endWorkers } from './assigned-listeners';
 import { connectionOf, StreambackConnection } from './connection';
 import { WITHOUT_TRANSPORT } from './handler.explorer';
 import { PatternHandlers } from './pattern-handlers';
@@ -80,6 +81,7 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
 
   /** The first half of {@link close}: after it no handler runs; a shared client still works. Idempotent. */
   async drain(): Promise<void> {
+    await endWorkers();
     await this.consumer?.close();
   }
 
@@ -102,8 +104,9 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
         handle: (run) => this.handle(handlers, run),
       };
     });
-    if (listeners.length === 0) return;
-    this.consumer = this.connection.listen(listeners);
+    const own = assignedListeners(this.connection, listeners);
+    if (own.length === 0) return;
+    this.consumer = this.connection.listen(own);
     await this.consumer.start();
   }
 

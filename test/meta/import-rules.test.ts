@@ -24,6 +24,7 @@ const VIOLATIONS: Record<string, readonly (readonly [file: string, imported: str
     ['lib/inbox/inbox.ts', '../streams/redis/redis.client'],
   ],
   'lifecycle-imports': [['lib/lifecycle/hooks.ts', '../consumer/consumer']],
+  'workers-imports': [['lib/workers/supervisor.ts', '../consumer/consumer']],
   'producer-imports': [
     ['lib/producer/producer.ts', '../consumer/consumer'],
     ['lib/producer/producer.ts', '../streams/kafka/kafka.main-stream'],
@@ -104,6 +105,7 @@ const CLEAN: Record<string, readonly string[]> = {
   'lib/streams/memory/memory.main-stream.ts': ['../main-stream'],
   'lib/transport/streamback.client.ts': ['../producer/producer', '../consumer/consumer', '@nestjs/microservices'],
   'lib/scheduler/schedule.explorer.ts': ['../producer/producer', '@nestjs/core'],
+  'lib/workers/supervisor.ts': ['../common/logger'],
   'lib/health/streamback.health.ts': ['../consumer/consumer', '../streams/main-stream', '@nestjs/common'],
   'lib/health/terminus.ts': ['./streamback.health', '@nestjs/terminus'],
   'lib/testing/index.ts': ['./suite'],

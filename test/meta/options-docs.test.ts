@@ -7,6 +7,7 @@ import { StreambackConfigError } from '../../lib/common/errors';
 import { DEFAULT_LISTENER_OPTIONS } from '../../lib/consumer/listener';
 import { DEFAULT_CREDIT, DEFAULT_IDLE_TIMEOUT_MS } from '../../lib/producer/request-options';
 import { CONNECTION_RULES, LISTENER_RULES, REQUEST_RULES } from '../../lib/streamback.option-rules';
+import { RUN_WORKERS_DEFAULTS, RUN_WORKERS_RULES } from '../../lib/workers/run-workers.bootstrap';
 import { connectionOptions } from '../../lib/transport/connection-options';
 
 interface Row {
@@ -57,6 +58,7 @@ describe('docs/options.md', () => {
     ['Kafka', pathsWithin('kafka')],
     ['Redis', pathsWithin('redis')],
     ['Listeners', Object.keys(LISTENER_RULES)],
+    ['Workers', Object.keys(RUN_WORKERS_RULES)],
     ['Records', Object.keys(REQUEST_RULES)],
   ])('lists each option of %s once, and no other', (heading, names) => {
     expect(names).not.toEqual([]);
@@ -72,7 +74,7 @@ describe('docs/options.md', () => {
   });
 
   it('gives each option a type, a default and a meaning', () => {
-    for (const heading of ['Connection', 'Kafka', 'Redis', 'Listeners', 'Records']) {
+    for (const heading of ['Connection', 'Kafka', 'Redis', 'Listeners', 'Workers', 'Records']) {
       for (const row of rowsUnder(heading)) for (const cell of Object.values(row)) expect(cell, row.option).not.toBe('');
     }
   });
@@ -85,12 +87,13 @@ describe('docs/options.md', () => {
     const defaults: [heading: string, values: Readonly<Record<string, unknown>>][] = [
       ['Connection', plain],
       ['Listeners', DEFAULT_LISTENER_OPTIONS],
+      ['Workers', RUN_WORKERS_DEFAULTS],
       ['Records', { idleTimeoutMs: DEFAULT_IDLE_TIMEOUT_MS, credit: DEFAULT_CREDIT }],
     ];
     for (const [heading, values] of defaults) {
       const rows = Object.fromEntries(rowsUnder(heading).map((row) => [row.option, row.default]));
       for (const [name, value] of Object.entries(values)) {
-        expect(rows[name], name).toBe(value === '' ? "`''`" : shown(value));
+        expect(rows[name], name).toBe(value === '' ? "`''`" : value === Infinity ? 'none' : shown(value));
       }
     }
   });

@@ -62,6 +62,7 @@ function checkFiles(tarball) {
       'docs/options.md',
       'docs/operations.md',
       'docs/health.md',
+      'docs/workers.md',
     ].filter((file) => !has.has(file)),
   );
 

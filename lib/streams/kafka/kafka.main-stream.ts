@@ -97,6 +97,19 @@ export class KafkaMainStream implements MainStream {
     return this.topics.lag(group, topics);
   }
 
+  prepare(topics: readonly string[]): Promise<void> {
+    return this.topics.ensure(topics);
+  }
+
+  async partitions(topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const found = new Map<string, number>();
+    for (const topic of topics) {
+      const count = await this.topics.partitionsOf(topic);
+      if (count !== undefined) found.set(topic, count);
+    }
+    return found;
+  }
+
   async scan(scan: MainStreamScanOptions): Promise<MainStreamScan> {
     if (this.closed) throw new StreambackConnectionError('CLOSED', 'The Kafka stream is closed');
     const own: KafkaScan = new KafkaScan({

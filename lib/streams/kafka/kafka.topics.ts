@@ -11,11 +11,11 @@ const LOOKS_FOR_MISSING = 3;
 /** Whatever is asked, in ms: beyond kafkajs' own limits for connecting, its tries and a request. */
 const ANSWER_TIMEOUT_MS = 60_000;
 const DISCONNECT_TIMEOUT_MS = 2_000;
-const TRIES = 5;
 
 /** Looks topics up, creates them, and measures lag: what needs kafkajs' admin client. */
 export class KafkaTopics {
   private admin: Promise<Admin> | undefined;
+  private last: Promise<unknown> = Promise.resolve();
   private closed = false;
 
   constructor(
@@ -145,7 +145,17 @@ export class KafkaTopics {
     await this.discard();
   }
 
-  private async run<Result>(what: string, task: (admin: Admin) => Promise<Result>, tries = TRIES): Promise<Result> {
+  /**
+   * One task after another: in kafkajs a topic that is looked up takes the place of all that the client knows of others, whose offsets
+   * then cannot be read; and a task that fails takes the connection from those beside it.
+   */
+  private run<Result>(what: string, task: (admin: Admin) => Promise<Result>): Promise<Result> {
+    const result = this.last.then(() => this.attempt(what, task));
+    this.last = result.catch(() => undefined);
+    return result;
+  }
+
+  private async attempt<Result>(what: string, task: (admin: Admin) => Promise<Result>): Promise<Result> {
     if (this.closed) throw new StreambackConnectionError('CLOSED', `${what} failed: the stream is closed`);
     const admin = (this.admin ??= this.connect());
     try {
@@ -153,10 +163,8 @@ export class KafkaTopics {
         return new StreambackConnectionError('UNREACHABLE', `${what} failed: no answer within ${ANSWER_TIMEOUT_MS} ms`);
       });
     } catch (error) {
-      // Another call has given the client up, and cut this one short with it.
-      if (this.admin !== admin && tries > 1 && !this.closed) return this.run(what, task, tries - 1);
       // A client that failed once may keep a deleted topic or a dead broker in mind: the next call begins anew.
-      if (this.admin === admin) await this.discard();
+      await this.discard();
       throw toConnectionError(error, what);
     }
   }

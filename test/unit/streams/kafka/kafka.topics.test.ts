@@ -1,6 +1,7 @@
 import type { Admin, Kafka } from 'kafkajs';
 import { describe, expect, it, vi } from 'vitest';
 import { KafkaTopics } from '../../../../lib/streams/kafka/kafka.topics';
+import { ticks } from '../../../support/tick';
 
 const protocolError = (type: string, topic = ''): Error => Object.assign(new Error(type), { name: 'KafkaJSProtocolError', type, topic });
 
@@ -43,11 +44,11 @@ describe('KafkaTopics.ensure', () => {
 });
 
 describe('KafkaTopics', () => {
-  it('a failure that ends the client does not fail what others ask it for', async () => {
+  it('a failure that ends the client does not fail what others ask it for: one is asked after the other', async () => {
     let built = 0;
     const kafka = {
       admin: () => {
-        const client = (built += 1);
+        built += 1;
         let cut!: () => void;
         const closed = new Promise<never>((_resolve, reject) => (cut = () => reject(new Error('Closed connection'))));
         return {
@@ -55,15 +56,16 @@ describe('KafkaTopics', () => {
           disconnect: () => Promise.resolve(cut()),
           fetchTopicMetadata: ({ topics: [topic] }: { topics: string[] }) => {
             if (topic === 'refused') return Promise.reject(protocolError('TOPIC_AUTHORIZATION_FAILED'));
-            return client === 1 ? closed : Promise.resolve({ topics: [{ name: topic, partitions: [{}] }] });
+            return Promise.race([closed, ticks(3).then(() => ({ topics: [{ name: topic, partitions: [{}] }] }))]);
           },
         };
       },
     } as unknown as Kafka;
     const topics = new KafkaTopics(kafka, {});
-    const [other, refused] = await Promise.allSettled([topics.partitionsOf('other'), topics.partitionsOf('refused')]);
-    expect(other).toMatchObject({ status: 'fulfilled', value: 1 });
+    const [before, refused, after] = await Promise.allSettled(['before', 'refused', 'after'].map((topic) => topics.partitionsOf(topic)));
+    expect(before).toMatchObject({ status: 'fulfilled', value: 1 });
     expect(refused).toMatchObject({ status: 'rejected', reason: { code: 'NOT_AUTHORIZED' } });
+    expect(after).toMatchObject({ status: 'fulfilled', value: 1 });
     expect(built).toBe(2);
   });
 
