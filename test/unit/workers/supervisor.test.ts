@@ -190,8 +190,11 @@ describe('the supervisor', () => {
   });
 
   it('takes a worker that starts for as large as this process, so that a start of many stays within memory', async () => {
-    const { children, start } = supervised({ processes: 4, maxTotalMemoryBytes: 1.5 * process.memoryUsage.rss() });
+    const { children, start, clock } = supervised({ processes: 4, maxTotalMemoryBytes: 1.5 * process.memoryUsage.rss() });
     await start();
+    clock.advance(1_000);
+    await turn();
+    await turn();
     expect(children).toHaveLength(2);
   });
 
@@ -301,11 +304,12 @@ describe('the supervisor', () => {
   });
 
   it('lets what else is said on the channel alone, and errors of the channel', async () => {
-    const { children, start, alive } = supervised();
+    const { children, start, checks } = supervised();
     await start();
     for (const message of [null, 'hello', { type: 'app' }, { streamback: 'other' }]) children[0]!.emit('message', message);
     children[0]!.emit('error', new Error('EPIPE'));
-    expect(alive()).toHaveLength(1);
+    await checks(3);
+    expect(children).toHaveLength(1);
   });
 
   it('drains all at the end, kills what does not end in time, and starts nothing more', async () => {
@@ -321,6 +325,7 @@ describe('the supervisor', () => {
     expect(alive()).toHaveLength(1);
     clock.advance(1);
     await ending;
+    expect(children.map(({ signals }) => signals)).toEqual([['SIGTERM'], ['SIGTERM', 'SIGKILL']]);
     await supervisor.roll();
     await checks(3);
     expect(children).toHaveLength(2);

@@ -82,4 +82,35 @@ describe('KafkaTopics', () => {
       vi.useRealTimers();
     }
   });
+
+  it('asks kafkajs one thing at a time: a look-up takes the place of what it knows of other topics', async () => {
+    let [now, most] = [0, 0];
+    const alone = async <Answer>(answer: Answer): Promise<Answer> => {
+      most = Math.max(most, (now += 1));
+      await new Promise((resolve) => setImmediate(resolve));
+      now -= 1;
+      return answer;
+    };
+    const topics = topicsWith({
+      fetchTopicMetadata: ({ topics: [name] } = { topics: [] }) => alone({ topics: [{ name: name!, partitions: [{}] as never }] }),
+      fetchTopicOffsets: () => alone([{ partition: 0, offset: '5', high: '5', low: '0' }]),
+      fetchOffsets: () => Promise.resolve([{ topic: 'a', partitions: [{ partition: 0, offset: '2', metadata: null }] }]),
+    });
+    const [lag, partitions] = await Promise.all([topics.lag('g', ['a']), topics.partitionsOf('b'), topics.lag('g', ['c'])]);
+    expect([lag.get('a'), partitions, most]).toEqual([3, 1, 1]);
+  });
+
+  it('goes on after a failure', async () => {
+    let failing = true;
+    const topics = topicsWith({
+      fetchTopicMetadata: () => {
+        if (failing) throw new Error('away');
+        return Promise.resolve({ topics: [{ name: 'a', partitions: [{}] as never }] });
+      },
+    });
+    const failed = topics.partitionsOf('a').catch((error: unknown) => error);
+    expect(await failed).toBeInstanceOf(Error);
+    failing = false;
+    expect(await topics.partitionsOf('a')).toBe(1);
+  });
 });
