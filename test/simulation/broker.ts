@@ -46,7 +46,10 @@ export class Broker {
 
   place(message: OutgoingMessage): Placed {
     const { key } = message;
-    return { message, partition: key === null ? this.world.random.below(this.partitions) : partitionOfKey(Buffer.from(key), this.partitions) };
+    return {
+      message,
+      partition: key === null ? this.world.random.below(this.partitions) : partitionOfKey(Buffer.from(key), this.partitions),
+    };
   }
 
   append({ message, partition }: Placed): void {

@@ -34,10 +34,18 @@ export class DeliveryChecks {
     const inFlight = [...open].filter((each) => !each.delivery.revoked.aborted).length;
     this.world.note(actor.name, 'gets', watched.place, message.offset, 'rank', message.rank);
     this.world.check('M7', inFlight <= this.plan.maxInFlight, () => `${actor.name} has ${inFlight} deliveries in flight`);
-    this.world.check('M8', !this.closedActors.has(actor), () => `${actor.name} is handed ${watched.place} ${message.offset} after it has closed`);
+    this.world.check(
+      'M8',
+      !this.closedActors.has(actor),
+      () => `${actor.name} is handed ${watched.place} ${message.offset} after it has closed`,
+    );
     const conclude = (how: 'settle' | 'release'): void => {
       this.world.note(actor.name, how, watched.place, message.offset, revoked.aborted ? '(revoked)' : '');
-      this.world.check('the contract', watched.concluded === undefined, () => `${watched.place} ${message.offset}: ${watched.concluded}, then ${how}`);
+      this.world.check(
+        'the contract',
+        watched.concluded === undefined,
+        () => `${watched.place} ${message.offset}: ${watched.concluded}, then ${how}`,
+      );
       watched.concluded = how;
       open.delete(watched);
     };
@@ -63,7 +71,11 @@ export class DeliveryChecks {
     const { order, concurrency } = this.plan.listeners[topic]!;
     const running = this.facts.executions.filter((each) => each !== execution && each.endedAt === undefined && !isForsaken(each));
     const here = running.filter((each) => each.actor === actor && each.topic === topic);
-    this.world.check('M4', here.length < concurrency, () => `${actor.name} runs ${here.length + 1} of ${topic} at once, ${concurrency} are allowed`);
+    this.world.check(
+      'M4',
+      here.length < concurrency,
+      () => `${actor.name} runs ${here.length + 1} of ${topic} at once, ${concurrency} are allowed`,
+    );
     if (order === 'none' || (order === 'key' && key === null)) return;
     const sameLine = (each: Execution): boolean =>
       each.group === group && each.topic === topic && each.partition === partition && (order === 'partition' || each.key === key);
@@ -76,7 +88,11 @@ export class DeliveryChecks {
     // What cannot be decoded is put aside out of turn.
     const isBefore = (each: KafkaMessage): boolean => each.value?.[0] === 123 && (order === 'partition' || each.key?.toString() === key);
     const early = before.find((each) => isBefore(each) && !settled.has(Number(each.offset)));
-    this.world.check('M4', !early || isOut(actor, this.world), () => `${describe(execution)} begins before offset ${early!.offset} is done with`);
+    this.world.check(
+      'M4',
+      !early || isOut(actor, this.world),
+      () => `${describe(execution)} begins before offset ${early!.offset} is done with`,
+    );
   }
 
   closed(actor: Actor): void {

@@ -66,7 +66,12 @@ export class FeedbackServer {
   }
 
   write(key: string, items: readonly InboxItem[]): WriteResult {
-    this.world.note('feedback', this.has(key) ? 'stores' : 'has no', key, items.map(({ value }) => value));
+    this.world.note(
+      'feedback',
+      this.has(key) ? 'stores' : 'has no',
+      key,
+      items.map(({ value }) => value),
+    );
     const isThere = this.has(key);
     for (const item of items) this.look(item, isThere);
     if (!isThere) return 'gone';

@@ -21,7 +21,11 @@ export function checkAtTheEnd(plan: Plan, world: World, facts: Facts): void {
   for (const lane of facts.lanes.values()) {
     // Who reads slowly sees the error behind what came before it.
     const isLate = lane.send.reading.pauseMs === 0 && !lane.actor.dead && lane.actor.frozenUntil === 0 && lane.endedAt > lane.deadline + 15;
-    world.check('F2', !isLate || typeof lane.outcome !== 'object', () => `The lane of ${lane.send.n} ends ${lane.endedAt - lane.deadline} ms after its deadline`);
+    world.check(
+      'F2',
+      !isLate || typeof lane.outcome !== 'object',
+      () => `The lane of ${lane.send.n} ends ${lane.endedAt - lane.deadline} ms after its deadline`,
+    );
   }
   for (const execution of facts.executions) {
     const { actor, deadline, startedAt, topic, endedAt = Infinity, aborted } = execution;
@@ -33,7 +37,11 @@ export function checkAtTheEnd(plan: Plan, world: World, facts: Facts): void {
     world.check('F7', startedAt <= deadline + LATE_MS, () => `${describe(execution)} begins ${startedAt - deadline} ms after its deadline`);
     if (actor.dead || actor.frozenUntil > 0) continue;
     const stoppedAt = Math.min(endedAt, aborted?.at ?? Infinity);
-    world.check('F7', stoppedAt <= deadline + LATE_MS, () => `${describe(execution)} goes on ${stoppedAt - deadline} ms after its deadline`);
+    world.check(
+      'F7',
+      stoppedAt <= deadline + LATE_MS,
+      () => `${describe(execution)} goes on ${stoppedAt - deadline} ms after its deadline`,
+    );
   }
   if (facts.faults.size === 0) checkCalm(plan, world, facts);
 }

@@ -158,7 +158,11 @@ class Work {
     return this.whole(async () => {
       const lane = producer.open<string>('nested', { n: this.execution.n, nested: true }, { idleTimeoutMs: 3_000 });
       const deadline = (lane as unknown as { request: { deadline: number } }).request.deadline;
-      this.world.check('F7', deadline <= this.run.deadline, () => `A nested request may go on to ${deadline}, its outer one to ${this.run.deadline}`);
+      this.world.check(
+        'F7',
+        deadline <= this.run.deadline,
+        () => `A nested request may go on to ${deadline}, its outer one to ${this.run.deadline}`,
+      );
       const forget = this.run.onAbort(() => {
         if (this.behaviour.obeys) lane.close();
       });

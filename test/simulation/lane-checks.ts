@@ -40,16 +40,21 @@ export class LaneChecks {
   }
 
   /** In order, each once, of one run (F1, F4). */
-  onValue(lane: LaneFact, value: unknown): void {
+  onValue(lane: LaneFact, given: unknown): void {
     const { values, send } = lane;
+    const value = String(given);
     this.world.note(lane.actor.name, 'reads', value);
-    const [n, execution, index] = String(value).split(':').map(Number);
+    const [n, execution, index] = value.split(':').map(Number);
     const before = values.at(-1)?.split(':').map(Number);
     this.world.check('F1', lane.outcome === undefined, () => `The lane of ${send.n} gives ${value} after its end`);
     this.world.check('F1', n === send.n, () => `The lane of ${send.n} gives ${value}`);
-    this.world.check('F4', before === undefined || before[1] === execution, () => `The lane of ${send.n} gives ${value} after ${values.at(-1)}`);
+    this.world.check(
+      'F4',
+      before === undefined || before[1] === execution,
+      () => `The lane of ${send.n} gives ${value} after ${values.at(-1)}`,
+    );
     this.world.check('F1', index === values.length, () => `The lane of ${send.n} gives ${value} as its number ${values.length}`);
-    values.push(String(value));
+    values.push(value);
     lane.lastAt = this.world.time;
   }
 
@@ -82,8 +87,13 @@ export class LaneChecks {
       const { message } = error as { readonly message: string };
       const source = this.facts.of(send.n).find(({ failure }) => failure instanceof Error && failure.message === message);
       const isNested = send.behaviour.kind === 'nested';
-      const isWholePart = source !== undefined && source.emitted === values.length && values.every((value) => value.startsWith(`${send.n}:${source.id}:`));
-      return this.world.check('F1', isWholePart || isNested, () => `The lane of ${send.n} errs '${message}' after ${values.length} answers`);
+      const isWholePart =
+        source !== undefined && source.emitted === values.length && values.every((value) => value.startsWith(`${send.n}:${source.id}:`));
+      return this.world.check(
+        'F1',
+        isWholePart || isNested,
+        () => `The lane of ${send.n} errs '${message}' after ${values.length} answers`,
+      );
     }
     const excuses = EXCUSES[error.code];
     const isExcused = excuses === 'always' || (Array.isArray(excuses) && excuses.some((each) => this.hasHappened(each, lane)));
@@ -94,7 +104,11 @@ export class LaneChecks {
     if (!(error instanceof StreambackTimeoutError)) return;
     const due = error.code === 'DEADLINE_EXCEEDED' ? lane.deadline : lane.lastAt + send.idleTimeoutMs;
     const isEarly = this.world.time < due - 2 && (error.code === 'DEADLINE_EXCEEDED' || lane.values.length === 0);
-    this.world.check('F7', !isEarly, () => `The lane of ${send.n} errs ${error.code} ${due - this.world.time} ms too early (${actor.name})`);
+    this.world.check(
+      'F7',
+      !isEarly,
+      () => `The lane of ${send.n} errs ${error.code} ${due - this.world.time} ms too early (${actor.name})`,
+    );
   }
 
   private hasHappened(what: string, { send }: LaneFact): boolean {
@@ -125,7 +139,8 @@ export class LaneChecks {
   }
 }
 
-const isOfHandler = (outcome: NonNullable<LaneFact['outcome']>): boolean => typeof outcome === 'object' && !(outcome.error instanceof StreambackError);
+const isOfHandler = (outcome: NonNullable<LaneFact['outcome']>): boolean =>
+  typeof outcome === 'object' && !(outcome.error instanceof StreambackError);
 
 export const describeError = (error: unknown): string =>
   error instanceof StreambackError ? `${error.code}: ${error.message}` : JSON.stringify(error);

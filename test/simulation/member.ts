@@ -147,7 +147,7 @@ export class Member implements MainStreamSubscription {
 
   private giveBack(key: string): void {
     const partition = this.held.get(key);
-    if (!partition) return void this.group.returned(key, this);
+    if (!partition) return this.group.returned(key, this);
     if (partition.state === 'draining') return;
     partition.state = 'draining';
     partition.dropQueue();

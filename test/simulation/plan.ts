@@ -118,7 +118,8 @@ function slotsOf(random: Random): Slot[] {
     return { name, group, topics, skewMs: random.chance(0.3) ? random.below(900) - 450 : 0 };
   };
   const slots: Slot[] = [];
-  for (let index = 0, count = 1 + random.below(3); index < count; index++) slots.push(slot(`reports${index}`, 'reports', ['work', 'events']));
+  for (let index = 0, count = 1 + random.below(3); index < count; index++)
+    slots.push(slot(`reports${index}`, 'reports', ['work', 'events']));
   slots.push(slot('stock0', 'stock', bothAnswer ? ['nested', 'work'] : ['nested']));
   for (let index = 0, count = 1 + random.below(2); index < count; index++) slots.push(slot(`web${index}`, 'web', []));
   return slots;

@@ -14,7 +14,11 @@ async function main(): Promise<void> {
     for (const line of part.failed) console.log(line);
     failures += part.failed.length;
   }
-  console.log(failures === 0 ? 'Every promise was kept.' : `${failures} failed. Replay one: STREAMBACK_TEST_SEED=<seed> npm run test:unit test/simulation`);
+  console.log(
+    failures === 0
+      ? 'Every promise was kept.'
+      : `${failures} failed. Replay one: STREAMBACK_TEST_SEED=<seed> npx vitest run --project unit test/simulation -t replays`,
+  );
   process.exitCode = failures === 0 ? 0 : 1;
 }
 

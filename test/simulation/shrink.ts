@@ -4,7 +4,8 @@ import { Trace } from './trace';
 
 /** A smaller plan that breaks the same promise: without the messages and the faults that it does not need. A plan that breaks none stays. */
 export async function shrink(plan: Plan): Promise<Plan> {
-  const broken = async (tried: Plan): Promise<string | undefined> => (await new Simulation(tried, new Trace('off')).run()).violation?.promise;
+  const broken = async (tried: Plan): Promise<string | undefined> =>
+    (await new Simulation(tried, new Trace('off')).run()).violation?.promise;
   const promise = await broken(plan);
   if (promise === undefined) return plan;
   let smallest = plan;

@@ -92,13 +92,22 @@ export class SimProcess implements Actor {
 
   /** What is left in its maps once it has closed: nothing. */
   leftOver(): string[] {
-    const { requests, control } = this.producer as unknown as { requests: Map<string, unknown>; control: { timers: Map<unknown, unknown> } };
+    const { requests, control } = this.producer as unknown as {
+      requests: Map<string, unknown>;
+      control: { timers: Map<unknown, unknown> };
+    };
     const { channels } = this.writer as unknown as { channels: Map<string, unknown> };
     const left: Record<string, number> = { requests: requests.size, 'control timers': control.timers.size, channels: channels.size };
     if (this.consumer) {
       const { registry, bound } = this.consumer as unknown as {
         registry: { requests: Map<string, unknown> };
-        bound: Map<string, { order: { waiting: Map<string, unknown>; running: number; ready: { size: number } }; duplicates: { running: Map<string, unknown> } }>;
+        bound: Map<
+          string,
+          {
+            order: { waiting: Map<string, unknown>; running: number; ready: { size: number } };
+            duplicates: { running: Map<string, unknown> };
+          }
+        >;
       };
       left.runs = registry.requests.size;
       for (const [topic, { order, duplicates }] of bound) {

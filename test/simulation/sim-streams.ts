@@ -101,7 +101,9 @@ export class SimMainStream implements MainStream {
       world.after(isTold ? broker.delay() : world.random.between(1, PRODUCE_TIMEOUT_MS), actor, () => {
         if (!isTold && tries > 1) return this.try(batch, tries - 1);
         const error = new StreambackPublishError('PUBLISH_TIMEOUT', 'The broker did not acknowledge it in time');
-        for (const each of batch) if (isTold) each.resolve(); else each.reject(error);
+        for (const each of batch)
+          if (isTold) each.resolve();
+          else each.reject(error);
         this.sending = this.queue.length > 0;
         if (this.sending) this.send();
         else for (const resolve of this.idle.splice(0)) resolve();

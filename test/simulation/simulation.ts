@@ -61,12 +61,19 @@ export class Simulation {
     for (const fault of plan.faults) world.after(fault.at, undefined, () => this.make(fault));
     world.after(BUSY_MS + 10, undefined, () => this.heal());
     await drive(world, () => this.isOver);
-    const lanes = [...facts.lanes.values()].map(({ outcome }) => (typeof outcome === 'object' ? codeOf(outcome.error) : (outcome ?? 'void')));
+    const lanes = [...facts.lanes.values()].map(({ outcome }) =>
+      typeof outcome === 'object' ? codeOf(outcome.error) : (outcome ?? 'void'),
+    );
     return { violation: world.violation, hash: this.trace.hash, steps: world.steps, executions: facts.executions.length, lanes };
   }
 
   private start(slot: string): void {
-    const process = new SimProcess(`${slot}.${this.all.length}`, this.plan.slots.find(({ name }) => name === slot)!, this, this.handlers);
+    const process = new SimProcess(
+      `${slot}.${this.all.length}`,
+      this.plan.slots.find(({ name }) => name === slot)!,
+      this,
+      this.handlers,
+    );
     this.processes.set(slot, process);
     this.all.push(process);
     this.world.after(0, process, () => void process.start());
@@ -144,7 +151,8 @@ export class Simulation {
     server.suspend(process);
     world.after(forMs + 1, undefined, () => server.resume(process));
     const { member } = process.main;
-    if (member && forMs > SESSION_MS) world.after(SESSION_MS, undefined, () => broker.group(process.slot.group).has(member) && member.evicted());
+    if (member && forMs > SESSION_MS)
+      world.after(SESSION_MS, undefined, () => broker.group(process.slot.group).has(member) && member.evicted());
   }
 
   /** No more faults; every service has a process. Then looks, from time to time, whether all is over. */
@@ -158,7 +166,11 @@ export class Simulation {
       const running = facts.executions.filter(({ endedAt, actor }) => endedAt === undefined && !actor.dead);
       if (open.length + behind.length + running.length === 0 && world.time > facts.faultyUntil + 1_000) return this.end();
       if (world.time < until) return void world.after(LOOK_MS, undefined, look);
-      world.check('F2', open.length === 0, () => `Lanes never end: ${open.map(({ send, actor }) => `${send.n} of ${actor.name}`).join(', ')}`);
+      world.check(
+        'F2',
+        open.length === 0,
+        () => `Lanes never end: ${open.map(({ send, actor }) => `${send.n} of ${actor.name}`).join(', ')}`,
+      );
       world.check('M3', behind.length === 0, () => `Messages are stuck: ${behind.join('; ')}`);
       world.fail('F6', `Handlers never end: ${running.map(({ id, n }) => `execution ${id} of ${n}`).join(', ')}`);
     };
@@ -172,7 +184,11 @@ export class Simulation {
     world.note('all close');
     for (const process of all) world.after(0, process, () => void process.close());
     world.after(15_000, undefined, () => {
-      checkClosed(world, all.filter(({ dead }) => !dead), this.checks);
+      checkClosed(
+        world,
+        all.filter(({ dead }) => !dead),
+        this.checks,
+      );
       // What crashed processes have left in Redis is gone with its TTL.
       world.after(61_000, undefined, () => {
         world.check('F3', this.server.keys().length === 0, () => `Keys are left: ${this.server.keys().join(', ')}`);

@@ -40,7 +40,8 @@ export function installVirtualTime(stacks = false): () => void {
   Math.random = () => (world ? world.random.next() : real.random());
   (crypto as { randomUUID: () => string }).randomUUID = () => (world ? world.newId() : real.randomUUID());
   syncBuiltinESMExports();
-  const onRejection = (error: unknown): void => world?.fail('no unhandled rejections', error instanceof Error ? (error.stack ?? '') : String(error));
+  const onRejection = (error: unknown): void =>
+    world?.fail('no unhandled rejections', error instanceof Error ? (error.stack ?? '') : String(error));
   process.on('unhandledRejection', onRejection);
   return () => {
     Object.assign(globalThis, { setTimeout: real.setTimeout, clearTimeout: real.clearTimeout, setImmediate: real.setImmediate });

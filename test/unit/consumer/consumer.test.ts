@@ -86,7 +86,12 @@ describe('Consumer', () => {
 
   async function serve(handle: (run: Run) => unknown, options: Partial<ConsumerOptions & StreambackListenerOptions> = {}): Promise<void> {
     const { concurrency, order, retry } = { ...DEFAULT_LISTENER_OPTIONS, ...options };
-    const listener: Listener = { pattern: 'work', topic: 'work', options: { ...DEFAULT_LISTENER_OPTIONS, concurrency, order, retry }, handle };
+    const listener: Listener = {
+      pattern: 'work',
+      topic: 'work',
+      options: { ...DEFAULT_LISTENER_OPTIONS, concurrency, order, retry },
+      handle,
+    };
     consumer = new Consumer(main, { stream: feedback, inbox, writer }, [listener], {
       group: 'reports',
       maxInFlight: 1_000,
