@@ -8,6 +8,7 @@ import type { Inbox } from '../inbox/inbox';
 import type { Envelope } from '../protocol/envelope';
 import type { FeedbackStream } from '../streams/feedback-stream';
 import { answerError } from './answer-error';
+import type { DeadLetterFacts } from './dead-letter';
 import type { DeadLetters } from './dead-letters';
 import { listFrames, runFrames } from './frame-format';
 import type { Slot } from './key-order';
@@ -74,28 +75,18 @@ export class Runner {
         if (delayMs !== undefined) await slot.rest(this.delay(delayMs, run));
         if (run.expiresAt <= this.clock.now()) run.expire();
         const failed = run.aborted ? undefined : await this.attempt(run, task.listener);
-        if (run.aborted) {
-          const result = this.abandoned(run);
-          if (run.aborted !== INBOX_LOST) return result;
-          await result.lingering;
-          delayMs = undefined;
-          continue;
+        if (failed && !run.aborted) {
+          delayMs = this.retryDelayMs(run, task.listener, tries, failed.error);
+          if (delayMs !== undefined) continue;
+          if (!(await this.putAside(run, task, { attempts: tries, firstAt }, failed.error))) return { outcome: 'again' };
+          await this.onFailure(run, task.listener, failed.error);
         }
-        if (!failed) return { outcome: 'done' };
-        const cause = run.failure ?? failed.error;
-        if (this.isFailure(run, failed.error)) {
-          delayMs = retryDelayMs(task.listener.options.retry, tries, cause);
-          if (delayMs !== undefined) {
-            run.responder?.abandon();
-            this.options.logger.debug(`'${task.listener.pattern}' failed and is tried again in ${delayMs} ms: ${describeError(cause)}`);
-            continue;
-          }
-          const error = handlerFailed(task.listener.pattern, cause, tries);
-          const facts = { error, attempts: tries, firstAt, lastAt: this.clock.now() };
-          if (!(await this.deadLetters.putAside(task, facts, run.envelope.feedbackTopic !== null))) return { outcome: 'again' };
-        }
-        await this.onFailure(run, task.listener, failed.error);
-        return { outcome: 'failed' };
+        if (!run.aborted) return { outcome: failed ? 'failed' : 'done' };
+        const result = this.abandoned(run);
+        if (run.aborted !== INBOX_LOST) return result;
+        // Its requester still waits.
+        await result.lingering;
+        delayMs = undefined;
       } finally {
         this.registry.delete(run, task.delivery.revoked);
         this.over(run);
@@ -131,6 +122,25 @@ export class Runner {
     }
     if (!run.aborted) await run.responder?.end();
     return undefined;
+  }
+
+  /** How long to wait for the next try; nothing when there is to be none. */
+  private retryDelayMs(run: Run, { pattern, options }: Listener, tries: number, error: unknown): number | undefined {
+    if (!this.isFailure(run, error)) return undefined;
+    const cause = run.failure ?? error;
+    const delayMs = retryDelayMs(options.retry, tries, cause);
+    if (delayMs === undefined) return undefined;
+    run.responder?.abandon();
+    this.options.logger.debug(`'${pattern}' failed and is tried again in ${delayMs} ms: ${describeError(cause)}`);
+    return delayMs;
+  }
+
+  /** Dead-letters what has failed for good. @returns whether it is done with; else it is to come again */
+  private async putAside(run: Run, task: Task, facts: Pick<DeadLetterFacts, 'attempts' | 'firstAt'>, error: unknown): Promise<boolean> {
+    if (!this.isFailure(run, error)) return true;
+    const why = handlerFailed(task.listener.pattern, run.failure ?? error, facts.attempts);
+    const isRequest = run.envelope.feedbackTopic !== null;
+    return this.deadLetters.putAside(task, { ...facts, error: why, lastAt: this.clock.now() }, isRequest);
   }
 
   private abandoned({ aborted, handler, lingering }: Run): RunResult {

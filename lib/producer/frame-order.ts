@@ -55,6 +55,8 @@ export class FrameOrder {
     const rank = run - this.run || attempt - this.attempt;
     if (rank < 0) return 'drop';
     if (rank === 0 && this.from === undefined && instance === this.forgotten) this.from = instance;
+    // What another group has said before was dropped: it can only be followed from its beginning.
+    if (this.forgotten !== undefined && frame.sourceGroup !== this.group && seq > 0) return 'drop';
     if (rank > 0 || this.from === undefined) {
       if (this.emitted) return new StreambackLaneError('RESTARTED', 'The handler began anew after answers had been read');
       this.run = run;

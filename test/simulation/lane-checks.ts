@@ -9,7 +9,7 @@ const TOLD_WITHIN_MS = 700;
 
 /** What must have happened for a lane to end with an error of this code. */
 const EXCUSES: Readonly<Record<string, readonly string[] | 'never' | 'always'>> = {
-  GAP: 'never',
+  GAP: ['failover'],
   MALFORMED_FRAME: 'never',
   INBOX_LOST: ['emptied'],
   CONSUMER_LOST: ['crash', 'close', 'freeze', 'long freeze', 'feedback outage', 'cut', 'emptied'],
