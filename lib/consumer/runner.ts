@@ -5,6 +5,7 @@ import type { StreambackLogger } from '../common/logger';
 import { runInCall } from '../context/call-context';
 import { answerError, refusedAnswer } from './answer-error';
 import type { Answering, AnsweringOptions } from './answering';
+import type { DeadLetterFacts } from './dead-letter';
 import type { DeadLetters } from './dead-letters';
 import type { Slot } from './key-order';
 import type { Listener } from './listener';
@@ -76,29 +77,22 @@ export class Runner {
         }
         if (run.expiresAt <= this.clock.now()) run.expire();
         const failed = run.aborted ? undefined : await this.attempt(run, task.listener);
-        if (run.aborted) {
-          const result = this.abandoned(run);
-          if (run.aborted !== INBOX_LOST) return result;
-          await result.lingering;
-          delayMs = undefined;
-          continue;
-        }
-        if (!failed) return { outcome: 'done' };
-        const cause = run.failure ?? failed.error;
-        if (this.isFailure(run, failed)) {
-          failures += 1;
-          delayMs = mayRestart(run) ? retryDelayMs(task.listener.options.retry, failures, cause) : undefined;
-          if (delayMs !== undefined) {
-            run.responder?.abandon();
-            this.options.logger.debug(`'${task.listener.pattern}' failed and is tried again in ${delayMs} ms: ${describeError(cause)}`);
-            continue;
+        if (failed && !run.aborted) {
+          if (this.isFailure(run, failed)) {
+            failures += 1;
+            const cause = run.failure ?? failed.error;
+            delayMs = this.retryDelayMs(run, task.listener, failures, cause);
+            if (delayMs !== undefined) continue;
+            if (!(await this.putAside(run, task, { attempts: failures, firstAt }, cause))) return { outcome: 'again' };
           }
-          const error = handlerFailed(task.listener.pattern, cause, failures);
-          const facts = { error, attempts: failures, firstAt, lastAt: this.clock.now() };
-          if (!(await this.deadLetters.putAside(task, facts, run.envelope.feedbackTopic !== null))) return { outcome: 'again' };
+          await this.onFailure(run, task.listener, failed);
         }
-        await this.onFailure(run, task.listener, failed);
-        return { outcome: 'failed' };
+        if (!run.aborted) return { outcome: failed ? 'failed' : 'done' };
+        const result = this.abandoned(run);
+        if (run.aborted !== INBOX_LOST) return result;
+        // Its requester still waits.
+        await result.lingering;
+        delayMs = undefined;
       } finally {
         this.registry.delete(run, task.delivery.revoked);
         this.over(run);
@@ -144,6 +138,21 @@ export class Runner {
     if (run.failure !== undefined) return { error: run.failure, concealed: true };
     await run.responder?.end();
     return undefined;
+  }
+
+  /** How long to wait for the next try; nothing when there is to be none. */
+  private retryDelayMs(run: Run, { pattern, options }: Listener, failures: number, cause: unknown): number | undefined {
+    const delayMs = mayRestart(run) ? retryDelayMs(options.retry, failures, cause) : undefined;
+    if (delayMs === undefined) return undefined;
+    run.responder?.abandon();
+    this.options.logger.debug(`'${pattern}' failed and is tried again in ${delayMs} ms: ${describeError(cause)}`);
+    return delayMs;
+  }
+
+  /** Dead-letters what has failed for good. @returns whether it is done with; else it is to come again */
+  private async putAside(run: Run, task: Task, facts: Pick<DeadLetterFacts, 'attempts' | 'firstAt'>, cause: unknown): Promise<boolean> {
+    const error = handlerFailed(task.listener.pattern, cause, facts.attempts);
+    return this.deadLetters.putAside(task, { ...facts, error, lastAt: this.clock.now() }, run.envelope.feedbackTopic !== null);
   }
 
   private abandoned({ aborted, responder, handler, lingering }: Run, outcome?: 'again'): RunResult {

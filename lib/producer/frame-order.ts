@@ -58,6 +58,8 @@ export class FrameOrder {
     if (this.from !== undefined && (!this.lost || this.emitted) && frame.sourceGroup !== this.group) return 'drop';
     const rank = run - this.run || attempt - this.attempt;
     if (rank < 0) return 'drop';
+    // What another group has said before was dropped: it can only be followed from its beginning.
+    if (this.lost && frame.sourceGroup !== this.group && seq > 0) return 'drop';
     if (rank > 0 || (this.lost && instance !== this.from)) {
       // Also where the lane is over now: it is the new run that has to be stopped.
       this.from = instance;

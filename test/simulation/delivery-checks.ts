@@ -1,5 +1,4 @@
 import type { KafkaMessage } from 'kafkajs';
-import { isFeedbackTopic } from '../../lib/protocol/keys';
 import type { MainStreamDelivery } from '../../lib/streams/main-stream';
 import { numberOf, placeOf } from './broker';
 import type { Execution, Facts } from './facts';
@@ -76,6 +75,7 @@ export class DeliveryChecks {
       here.length < concurrency,
       () => `${actor.name} runs ${here.length + 1} of ${topic} at once, ${concurrency} are allowed`,
     );
+    this.checkWanted(execution);
     if (order === 'none' || (order === 'key' && key === null)) return;
     const sameLine = (each: Execution): boolean =>
       each.group === group && each.topic === topic && each.partition === partition && (order === 'partition' || each.key === key);
@@ -93,6 +93,18 @@ export class DeliveryChecks {
       !early || isOut(actor, this.world),
       () => `${describe(execution)} begins before offset ${early!.offset} is done with`,
     );
+  }
+
+  /** A request that was cancelled while it waited, and long enough to be looked up, is not started (F6). */
+  private checkWanted(execution: Execution): void {
+    const { facts, world, plan } = this;
+    const { requestId, topic, partition, offset, startedAt, attempt } = execution;
+    const lane = requestId === undefined ? undefined : facts.lanesById.get(requestId);
+    if (!lane || attempt > 1 || facts.faultyUntil > lane.sentAt - 2_500 || !plan.listeners[topic]!.cancellable) return;
+    const hasWaited = startedAt - Number(this.server.broker.log(topic, partition)[offset]!.timestamp) > 600;
+    const isOneGroup = plan.slots.every(({ group, topics }) => group !== 'stock' || topics.length === 1);
+    const isCancelled = lane.outcome !== undefined && lane.endedAt + 300 < startedAt;
+    world.check('F6', !(hasWaited && isOneGroup && isCancelled), () => `${describe(execution)} begins though it was cancelled before`);
   }
 
   closed(actor: Actor): void {
@@ -116,18 +128,20 @@ export class DeliveryChecks {
     facts.settled(place).add(Number(message.offset));
     const n = numberOf(message.value);
     const why = (): string => `${actor.name} settles ${place} ${message.offset} (${n}), which nobody has ended`;
-    this.world.check('M2', facts.deadLetters.has(n) || facts.isHandled(n, group) || this.isRequestOver(message.value), why);
+    const isOver = facts.deadLetters.has(n) || (isRequest(message.value) ? this.isRequestOver(message.value!) : facts.isHandled(n, group));
+    this.world.check('M2', isOver, why);
   }
 
-  private isRequestOver(value: Buffer | null): boolean {
+  private isRequestOver(value: Buffer): boolean {
     const { facts, world } = this;
-    const { id, inbox, deadline, feedback_topic: topic } = JSON.parse(value!.toString()) as Record<string, string | number>;
-    if (!isFeedbackTopic(topic)) return false;
+    const { id, inbox, deadline } = JSON.parse(value.toString()) as Record<string, string | number>;
     const lane = facts.lanesById.get(String(id));
     const isForsaken = !lane || lane.actor.dead || lane.isOver() || Number(deadline ?? Infinity) <= world.time + 500;
-    return isForsaken || facts.ended.has(String(id)) || !this.server.has(String(inbox)) || facts.faults.has('long freeze');
+    return isForsaken || facts.ended.has(String(id)) || !this.server.has(String(inbox)) || facts.heldDead.has(String(inbox));
   }
 }
+
+const isRequest = (value: Buffer | null): boolean => value !== null && value.includes('"feedback_topic":"');
 
 /** It was told to stop because its message is another's now: it may go on beside what comes of that. */
 const isForsaken = ({ aborted, actor }: Execution): boolean =>

@@ -50,6 +50,8 @@ export class Facts {
   readonly lanesById = new Map<string, LaneFact>();
   /** Requests whose end was stored, or whose inbox was gone at a try. */
   readonly ended = new Set<string>();
+  /** Inboxes whose process somebody was told to be dead, be it only cut off for a lease. */
+  readonly heldDead = new Set<string>();
   /** The credit that was said to consumers, by request. */
   readonly credit = new Map<string, number>();
   /** When the mark of a cancelled request was stored. */

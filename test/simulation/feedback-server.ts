@@ -23,6 +23,8 @@ export class FeedbackServer {
   awayUntil = 0;
   /** Writes fail, or are acknowledged too late, until then. */
   faultyUntil = 0;
+  /** What is acknowledged may be lost until then, as where a replica takes over. */
+  losingUntil = 0;
   /** By process: its sockets are cut until then. */
   private readonly cutUntil = new Map<Actor, number>();
 
@@ -55,7 +57,14 @@ export class FeedbackServer {
 
   create(actor: Actor, options: InboxReaderOptions): void {
     this.world.note(actor.name, 'opens', options.inbox);
-    this.inboxes.set(options.inbox, { actor, options, items: [], renewedAt: undefined, reading: false, gone: false });
+    this.inboxes.set(options.inbox, {
+      actor,
+      options,
+      items: [],
+      renewedAt: actor.dead ? this.world.time : undefined,
+      reading: false,
+      gone: false,
+    });
     this.world.check('F3', options.ttlMs > 0 && options.leaseMs > 0, () => `${options.inbox} lives for ever`);
   }
 
@@ -76,7 +85,7 @@ export class FeedbackServer {
     for (const item of items) this.look(item, isThere);
     if (!isThere) return 'gone';
     const inbox = this.inboxes.get(key)!;
-    inbox.items.push(...items);
+    inbox.items.push(...items.filter((item) => !this.loses(item)));
     this.readSoon(inbox);
     return 'written';
   }
@@ -84,7 +93,9 @@ export class FeedbackServer {
   isAlive(key: string): { readonly exists: boolean; readonly lease: boolean } {
     const inbox = this.inboxes.get(key);
     const exists = this.has(key);
-    return { exists, lease: exists && (inbox!.renewedAt === undefined || inbox!.renewedAt + inbox!.options.leaseMs > this.world.time) };
+    const lease = exists && (inbox!.renewedAt === undefined || inbox!.renewedAt + inbox!.options.leaseMs > this.world.time);
+    if (!lease) this.facts.heldDead.add(key);
+    return { exists, lease };
   }
 
   mark(id: string, ttlMs: number): void {
@@ -161,6 +172,12 @@ export class FeedbackServer {
       if (inbox.items.length > 0) this.readSoon(inbox);
       inbox.options.onItems(items);
     });
+  }
+
+  /** Cancels and the first frame of a run are spared: a run that nobody can stop would go on. */
+  private loses({ field, value }: InboxItem): boolean {
+    if (this.world.time >= this.losingUntil || !this.world.random.chance(0.15)) return false;
+    return field === 'control' ? decodeControl(value).control === 'credit' : decodeFrame(value).seq! > 0;
   }
 
   /** What is seen of an item on its way: the end of a request, and whether it keeps to its credit (F5). */

@@ -124,7 +124,10 @@ export class Member implements MainStreamSubscription {
       if (!mine.has(key)) this.lose(partition);
     }
     for (const key of giveBack) this.giveBack(key);
-    for (const key of own) if (!this.held.has(key)) this.start(key);
+    for (const key of own) {
+      if (this.held.has(key)) this.wake(key);
+      else this.start(key);
+    }
     this.dispatcher.hold(false);
     this.joined?.();
   }
@@ -147,7 +150,7 @@ export class Member implements MainStreamSubscription {
 
   private giveBack(key: string): void {
     const partition = this.held.get(key);
-    if (!partition) return void this.group.returned(key, this);
+    if (!partition) return this.group.returned(key, this);
     if (partition.state === 'draining') return;
     partition.state = 'draining';
     partition.dropQueue();

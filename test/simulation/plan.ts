@@ -54,6 +54,7 @@ export const FAULTS = [
   'feedback faults',
   'cut',
   'emptied',
+  'failover',
   'slow',
 ] as const;
 

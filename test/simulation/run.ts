@@ -17,7 +17,7 @@ async function main(): Promise<void> {
   console.log(
     failures === 0
       ? 'Every promise was kept.'
-      : `${failures} failed. Replay one: STREAMBACK_TEST_SEED=<seed> npm run test:unit test/simulation`,
+      : `${failures} failed. Replay one: STREAMBACK_TEST_SEED=<seed> npx vitest run --project unit test/simulation -t replays`,
   );
   process.exitCode = failures === 0 ? 0 : 1;
 }

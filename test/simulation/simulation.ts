@@ -117,6 +117,9 @@ export class Simulation {
         return server.cut(process, forMs);
       case 'emptied':
         return server.empty();
+      case 'failover':
+        server.losingUntil = Math.max(server.losingUntil, world.time + forMs);
+        return;
       case 'slow':
         broker.slowness = 10;
         world.after(forMs, undefined, () => (broker.slowness = 1));

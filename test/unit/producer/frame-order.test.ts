@@ -174,4 +174,12 @@ describe('FrameOrder', () => {
     expect([accept(same, ['v', 1]), accept(same, ['end', 2]), same.instance]).toEqual(['deliver', 'deliver', 'A']);
     expect([accept(other, ['v', 0, 0, 1, 'B']), accept(other, ['v', 1, 0, 1, 'A']), other.instance]).toEqual(['deliver', 'drop', 'B']);
   });
+
+  it('F4: a group whose first answers were dropped is not taken up in the middle, nor held to have lost any', () => {
+    const order = new FrameOrder();
+    const of = (sourceGroup: string, short: Short): string => String(order.accept({ ...frame(short), sourceGroup }));
+    expect([of('g', ['a', 0]), of('other', ['a', 0, 5, 1, 'B'])]).toEqual(['deliver', 'drop']);
+    order.forget();
+    expect([of('other', ['v', 1, 5, 1, 'B']), of('other', ['v', 0, 6, 1, 'B'])]).toEqual(['drop', 'deliver']);
+  });
 });
