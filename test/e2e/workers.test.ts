@@ -18,7 +18,11 @@ describeWithBrokers('workers', ({ streams }) => {
     for (const app of apps.splice(0)) {
       const workers = app.workers();
       await app.kill();
-      await eventually('its workers are gone', () => !workers.some(isAlive), { timeoutMs: 30_000 });
+      try {
+        await eventually('its workers are gone', () => !workers.some(isAlive), { timeoutMs: 30_000 });
+      } finally {
+        for (const pid of workers.filter(isAlive)) process.kill(pid, 'SIGKILL');
+      }
     }
   });
 

@@ -70,6 +70,7 @@ describeWithBrokers('R22: a worker process crash-loops', ({ streams }) => {
       } finally {
         await client.close();
         await app.kill();
+        for (const pid of app.workers()) process.kill(pid, 'SIGKILL');
       }
     },
     LOOP_MS + 180_000,
