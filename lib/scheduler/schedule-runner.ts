@@ -11,6 +11,8 @@ import { dueSlot, type ScheduleEntry } from './schedule-entry';
 const RETRY_MS = 1_000;
 /** How often one looks after a slot that another process sends, in ms. */
 const LOOK_MS = 1_000;
+/** Where nothing could be sent, the next look comes no sooner, in ms: whatever a store answers, it is not asked without a pause. */
+const PAUSE_MS = 10;
 /** How long `end` waits for the store where nothing is being sent, in ms. */
 const END_MS = 1_000;
 /** A timer holds no more, in ms; whoever waits longer looks again in between. */
@@ -124,19 +126,19 @@ export class ScheduleRunner {
         // By the store's clock, and by what others have sent meanwhile, another slot may come before it.
         if (!this.ended && dueSlot(this.entry, this.after, now) === due) return this.send(slot);
         await store.release(slot);
-        return 0;
+        return PAUSE_MS;
       case 'taken':
-        return Math.min(waitMs, LOOK_MS);
+        return Math.max(PAUSE_MS, Math.min(waitMs, LOOK_MS));
       case 'paused':
         this.paused = true;
-        return 0;
+        return PAUSE_MS;
       case 'unknown':
         return RETRY_MS;
+      case 'early':
+        return Math.max(PAUSE_MS, due - now);
       case 'done':
         this.lastTrouble = '';
-        return 0;
-      case 'early':
-        return 0;
+        return PAUSE_MS;
     }
   }
 
@@ -146,7 +148,7 @@ export class ScheduleRunner {
     this.sending = true;
     try {
       const data = await this.produce();
-      if (!(await claim.isHeld())) return 0;
+      if (!(await claim.isHeld())) return PAUSE_MS;
       if (data !== undefined) await this.publish(slot, data);
       this.after = Math.max(this.after, slot.slot);
       await this.complete(slot);
