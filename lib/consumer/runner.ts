@@ -16,8 +16,8 @@ import type { Listener } from './listener';
 import { pump } from './pump';
 import { retryDelayMs } from './retry';
 import { Responder } from './responder';
-import { Run } from './run';
-import { INBOX_LOST, type RunRegistry } from './run-registry';
+import { INBOX_LOST, Run } from './run';
+import type { RunRegistry } from './run-registry';
 import type { Task } from './task';
 
 /** What answers go by. */
@@ -46,6 +46,8 @@ export interface RunResult {
   readonly lingering?: Promise<unknown>;
 }
 
+/** Between looks for an inbox that could not be made, in ms. */
+const INBOX_RETRY_MS = 200;
 /** Aborts after which the message comes again, here or elsewhere. */
 const DELIVERED_AGAIN: ReadonlySet<string> = new Set(['SHUTDOWN', 'REVOKED']);
 
@@ -68,7 +70,7 @@ export class Runner {
     const firstAt = this.clock.now();
     let delayMs: number | undefined;
     for (let tries = 1; ; tries++) {
-      if (this.isUnreachable(task)) await this.feedback?.inbox.open().catch(() => undefined);
+      if (this.isUnreachable(task)) await this.reachable(task);
       if (task.delivery.revoked.aborted) return { outcome: 'again' };
       const run = this.begin(task, attempt + tries - 1);
       try {
@@ -97,6 +99,17 @@ export class Runner {
   /** Whether the inbox that a run would name does not exist just now: control sent to it would be lost. */
   private isUnreachable({ envelope }: Task): boolean {
     return this.feedback !== undefined && envelope.feedbackTopic !== null && !this.feedback.inbox.isOpen;
+  }
+
+  /** Waits for the inbox as long as the message is ours: a run without one could neither be stopped nor given credit. */
+  private async reachable(task: Task): Promise<void> {
+    while (this.isUnreachable(task) && !task.delivery.revoked.aborted) {
+      const isOpen = await this.feedback!.inbox.open().then(
+        () => true,
+        () => false,
+      );
+      if (!isOpen) await new Promise<void>((resolve) => this.clock.setTimeout(resolve, INBOX_RETRY_MS));
+    }
   }
 
   private begin({ listener, delivery, envelope }: Task, attempt: number): Run {
