@@ -35,13 +35,19 @@ export class Answering {
     private readonly options: AnsweringOptions,
   ) {}
 
-  /**
-   * Where the inbox that a run would name to its requester does not exist just now: a promise of a new one, that never rejects. Control
-   * that is sent to the old one is lost.
-   */
-  opening({ feedbackTopic }: Envelope): Promise<void> | undefined {
-    const inbox = this.feedback?.inbox;
-    return feedbackTopic === null || !inbox || inbox.isOpen ? undefined : inbox.open().catch(() => undefined);
+  /** Whether the inbox that a run would name to its requester does not exist just now: control that is sent to the old one is lost. */
+  isUnreachable({ feedbackTopic }: Envelope): boolean {
+    return feedbackTopic !== null && this.feedback?.inbox.isOpen === false;
+  }
+
+  /** Has the inbox made. @returns whether there is one now. Never rejects. */
+  async open(): Promise<boolean> {
+    return (
+      (await this.feedback?.inbox.open().then(
+        () => true,
+        () => false,
+      )) ?? true
+    );
   }
 
   /** Null where nothing is answered: for an event, or for want of a feedback stream that reaches the requester. */

@@ -8,9 +8,6 @@ import { ClientWatch } from './client-watch';
 import type { Run } from './run';
 import { SilenceWatch } from './silence-watch';
 
-/** Why a run is begun anew under the name of the new inbox. */
-export const INBOX_LOST = new StreambackAbortError('CLIENT_LOST', 'The inbox by which its client reaches it is gone');
-
 /** The runs of this process, and what stops them from outside: control, deadlines, their client's death, and the loss of their messages. */
 export class RunRegistry implements ControlReceivers {
   /** Runs of requests by the request's id: what control is for. */
@@ -51,7 +48,7 @@ export class RunRegistry implements ControlReceivers {
 
   /** Nobody can stop the runs that named the lost inbox, nor give them credit, which they might wait for without end. */
   onLost(): void {
-    for (const run of [...this.requests.values()]) run.abort(INBOX_LOST);
+    for (const run of [...this.requests.values()]) run.loseInbox();
   }
 
   close(): void {

@@ -11,6 +11,9 @@ export const CLOCK_TOLERANCE_MS = 1_000;
 /** Aborts for want of somebody who waits; the message is done with all the same. */
 const NOBODY_WAITS: ReadonlySet<string> = new Set(['CANCELLED', 'CLIENT_LOST', 'DEADLINE_EXCEEDED']);
 
+/** Why a run is begun anew under the name of the next inbox. */
+export const INBOX_LOST = new StreambackAbortError('CLIENT_LOST', 'The inbox by which its client reaches it is gone');
+
 /** One execution of a handler for a message. */
 export class Run implements CallContext, Expiring {
   /** The error as the handler threw it, before exception filters; undefined while it has not failed. */
@@ -67,6 +70,12 @@ export class Run implements CallContext, Expiring {
       if (this.abortedBy) this.controller.abort(this.abortedBy);
     }
     return this.controller.signal;
+  }
+
+  /** Its client can neither stop it nor give it credit any more: it is begun anew, or, where it must finish, waits for no credit. */
+  loseInbox(): void {
+    if (this.cancellable) this.abort(INBOX_LOST);
+    else this.responder?.grant(Infinity);
   }
 
   /** Stops the handler: its signal aborts, what it returned is torn down. The first reason stays. */

@@ -11,8 +11,8 @@ import type { Slot } from './key-order';
 import type { Listener } from './listener';
 import { pump } from './pump';
 import { retryDelayMs } from './retry';
-import { Run } from './run';
-import { INBOX_LOST, type RunRegistry } from './run-registry';
+import { INBOX_LOST, Run } from './run';
+import type { RunRegistry } from './run-registry';
 import type { Task } from './task';
 
 export interface RunnerOptions extends AnsweringOptions {
@@ -39,6 +39,8 @@ interface Failure {
   readonly concealed: boolean;
 }
 
+/** Between looks for an inbox that could not be made, in ms. */
+const INBOX_RETRY_MS = 200;
 /** Aborts after which the message comes again, here or elsewhere. */
 const DELIVERED_AGAIN: ReadonlySet<string> = new Set(['SHUTDOWN', 'REVOKED']);
 
@@ -66,8 +68,7 @@ export class Runner {
     let delayMs: number | undefined;
     let failures = 0;
     for (let tries = 1; ; tries++) {
-      const opening = this.answering.opening(task.envelope);
-      if (opening) await opening;
+      if (this.answering.isUnreachable(task.envelope) && !(await this.reachable(task))) return { outcome: 'again' };
       if (task.delivery.revoked.aborted) return { outcome: 'again' };
       const run = this.begin(task, attempt + tries - 1);
       try {
@@ -104,6 +105,18 @@ export class Runner {
   leave(): void {
     this.leaving = true;
     for (const end of [...this.resting]) end();
+  }
+
+  /**
+   * Waits for the inbox as long as the message is ours: a run without one could neither be stopped nor given credit.
+   * @returns false where it is to be given back
+   */
+  private async reachable({ envelope, delivery }: Task): Promise<boolean> {
+    while (this.answering.isUnreachable(envelope)) {
+      if (this.leaving || delivery.revoked.aborted) return false;
+      if (!(await this.answering.open())) await new Promise<void>((resolve) => this.clock.setTimeout(resolve, INBOX_RETRY_MS));
+    }
+    return true;
   }
 
   private begin({ listener, delivery, envelope }: Task, attempt: number): Run {

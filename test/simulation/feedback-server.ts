@@ -3,6 +3,7 @@ import { decodeControl } from '../../lib/protocol/control-message';
 import type { InboxItem, InboxReaderOptions, WriteResult } from '../../lib/streams/feedback-stream';
 import type { Broker } from './broker';
 import type { Facts } from './facts';
+import type { Plan } from './plan';
 import type { Actor, World } from './world';
 
 interface StoredInbox {
@@ -32,6 +33,7 @@ export class FeedbackServer {
     readonly world: World,
     readonly broker: Broker,
     private readonly facts: Facts,
+    private readonly plan: Plan,
   ) {}
 
   /** When a process can reach the server, or could last not: epoch ms. */
@@ -192,6 +194,13 @@ export class FeedbackServer {
     // Where two groups answer, the one that ends first ends the request for both.
     if (event === 'response_end' || event === 'response_end_with_error' || !isThere) facts.ended.add(id!);
     const credit = Math.max(facts.credit.get(id!) ?? 0, facts.lanesById.get(id!)?.send.credit ?? 0);
-    this.world.check('F5', event !== 'response' || seq! < credit, () => `Frame ${seq} of ${id} is sent with a credit of ${credit}`);
+    // What must finish and cannot be given credit any more does without.
+    const isFree = event !== 'response' || (facts.faults.has('emptied') && this.mustFinish(id!));
+    this.world.check('F5', isFree || seq! < credit, () => `Frame ${seq} of ${id} is sent with a credit of ${credit}`);
+  }
+
+  private mustFinish(id: string): boolean {
+    const topic = this.facts.lanesById.get(id)?.send.topic ?? 'nested';
+    return !this.plan.listeners[topic]!.cancellable;
   }
 }

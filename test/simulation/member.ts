@@ -220,7 +220,7 @@ export class Member implements MainStreamSubscription {
         world.after(this.broker.delay(), this.actor, () => {
           for (const { partition, point } of taken) partition.onCommitted(point);
           this.dispatcher.pump();
-          resolve(!away);
+          resolve(taken.length === points.length);
         });
       });
     });

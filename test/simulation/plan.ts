@@ -128,8 +128,8 @@ function slotsOf(random: Random): Slot[] {
 
 function optionsOf(random: Random): ListenerOptions {
   return {
-    concurrency: random.pick([1, 2, 5, 100]),
-    order: random.pick<StreambackOrder>(['key', 'key', 'key', 'partition', 'none']),
+    concurrency: random.pick([1, 1, 2, 5, 100]),
+    order: random.pick<StreambackOrder>(['key', 'key', 'partition', 'none']),
     cancellable: !random.chance(0.12),
     maxBuffered: random.chance(0.2) ? 3 : 10_000,
     retry: { times: random.pick([0, 0, 1, 2]), delayMs: 50 + random.below(300), jitter: 0 },

@@ -45,7 +45,7 @@ export class Simulation {
   ) {
     this.world = new World(new Random(plan.seed), trace);
     this.broker = new Broker(this.world, this.facts, plan.partitions);
-    this.server = new FeedbackServer(this.world, this.broker, this.facts);
+    this.server = new FeedbackServer(this.world, this.broker, this.facts, plan);
     this.checks = new DeliveryChecks(this.world, plan, this.facts, this.server);
     this.handlers = new Handlers(this.world, this.facts, this.checks);
     this.client = new Client(this.world, this.facts, new LaneChecks(this.world, plan, this.facts));

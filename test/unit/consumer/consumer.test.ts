@@ -85,11 +85,11 @@ describe('Consumer', () => {
   });
 
   async function serve(handle: (run: Run) => unknown, options: Partial<ConsumerOptions & StreambackListenerOptions> = {}): Promise<void> {
-    const { concurrency, order, retry } = { ...DEFAULT_LISTENER_OPTIONS, ...options };
+    const { concurrency, order, retry, cancellable } = { ...DEFAULT_LISTENER_OPTIONS, ...options };
     const listener: Listener = {
       pattern: 'work',
       topic: 'work',
-      options: { ...DEFAULT_LISTENER_OPTIONS, concurrency, order, retry },
+      options: { ...DEFAULT_LISTENER_OPTIONS, concurrency, order, retry, cancellable },
       handle,
     };
     consumer = new Consumer(main, { stream: feedback, inbox, writer }, [listener], {
@@ -464,6 +464,20 @@ describe('Consumer', () => {
       ]);
       expect(inbox.isOpen).toBe(true);
       await eventually('settled', () => main.settled.length === 1);
+    });
+
+    it('M2: what must finish waits for no credit once the inbox is lost by which it would come', async () => {
+      const opened = vi.spyOn(feedback, 'openReader');
+      const values: unknown[] = [];
+      asking.receive({ onFrame: ({ value }) => void values.push(value), onLost: () => {} });
+      await asking.open();
+      await serve(() => from([1, 2, 3]), { cancellable: false });
+      await publish({ feedbackTopic: feedbackTopicOf('a'), id: 'a', inbox: asking.key, credit: 1 });
+      await eventually('the first', () => values.length === 1);
+      opened.mock.calls.find(([options]) => options.inbox === inbox.key)![0].onLost();
+      await eventually('settled', () => main.settled.length === 1);
+      await eventually('all', () => values.length === 3);
+      expect(values).toEqual([1, 2, 3]);
     });
 
     it('F6: a client whose inbox is gone stops the handler; the message is done with', async () => {
