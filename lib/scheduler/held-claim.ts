@@ -15,8 +15,10 @@ export class HeldClaim {
     private readonly store: ScheduleStore,
     private readonly slot: ScheduleSlot,
     private readonly clock: Clock,
+    /** When the claim was asked for, by the clock: it counts from then, the answer may have been long on its way. */
+    askedAt: number,
   ) {
-    this.until = clock.now() + CLAIM_MS;
+    this.until = askedAt + CLAIM_MS;
     this.prolongSoon();
   }
 

@@ -116,15 +116,16 @@ export class ScheduleRunner {
   }
 
   private async claim(due: number): Promise<number> {
-    const { group, store } = this.options;
+    const { group, store, clock } = this.options;
     const slot: ScheduleSlot = { group, name: this.name, slot: due, owner: randomUUID() };
+    const askedAt = clock.now();
     const { outcome, now, after, waitMs } = await store.claim(slot, CLAIM_MS);
     this.options.onStoreTime(now);
     this.after = Math.max(this.after, after);
     switch (outcome) {
       case 'claimed':
         // By the store's clock, and by what others have sent meanwhile, another slot may come before it.
-        if (!this.ended && dueSlot(this.entry, this.after, now) === due) return this.send(slot);
+        if (!this.ended && dueSlot(this.entry, this.after, now) === due) return this.send(slot, askedAt);
         await store.release(slot);
         return PAUSE_MS;
       case 'taken':
@@ -142,9 +143,9 @@ export class ScheduleRunner {
     }
   }
 
-  private async send(slot: ScheduleSlot): Promise<number> {
+  private async send(slot: ScheduleSlot, askedAt: number): Promise<number> {
     const { store, clock } = this.options;
-    const claim = new HeldClaim(store, slot, clock);
+    const claim = new HeldClaim(store, slot, clock, askedAt);
     this.sending = true;
     try {
       const data = await this.produce();

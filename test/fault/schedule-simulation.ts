@@ -33,6 +33,8 @@ export interface ScheduleCounts {
   pauses: number;
 }
 
+const idOf = ({ name, slot }: Pick<ScheduleSlot, 'name' | 'slot'>): string => slotId(GROUP, name, slot);
+
 /** A process whose clock is wrong and drifts, that can be frozen and killed at any of its calls to the outside. */
 class SimulatedProcess implements Clock {
   state: 'running' | 'frozen' | 'dead' = 'running';
@@ -83,19 +85,17 @@ class SimulatedProcess implements Clock {
     }, ms);
   }
 
-  private note(call: keyof ScheduleStore, { group, name, slot }: ScheduleSlot, answer: unknown): void {
-    if (call === 'claim' && (answer as ScheduleClaim).outcome === 'claimed') this.inFlight.add(slotId(group, name, slot));
-    if (call === 'complete' || call === 'release') this.inFlight.delete(slotId(group, name, slot));
-  }
-
   outside(store: ScheduleStore): ScheduleStore {
     return new Proxy(store, {
       get: (target, name: keyof ScheduleStore) => {
         const method = target[name] as (...args: unknown[]) => Promise<unknown>;
         return async (...args: unknown[]) => {
           await this.running();
+          const id = typeof args[0] === 'object' ? idOf(args[0] as ScheduleSlot) : '';
+          // From when it is asked for: the answer may find the process frozen.
+          if (name === 'claim') this.inFlight.add(id);
           const answer = await method.apply(target, args);
-          this.note(name, args[0] as ScheduleSlot, answer);
+          if (name !== 'claim' || (answer as ScheduleClaim).outcome !== 'claimed') this.inFlight.delete(id);
           await this.running();
           return answer;
         };

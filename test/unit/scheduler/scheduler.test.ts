@@ -44,14 +44,16 @@ class Cluster {
     return scheduler;
   }
 
-  /** The store, with something before each call. */
-  storeThat(before: (call: keyof ScheduleStore) => unknown): ScheduleStore {
+  /** The store, with something before each call, and before its answer. */
+  storeThat(before: (call: keyof ScheduleStore) => unknown, after: (call: keyof ScheduleStore) => unknown = () => {}): ScheduleStore {
     return new Proxy(this.store, {
       get: (store, call: keyof ScheduleStore) => {
         const method = store[call] as (...args: unknown[]) => Promise<unknown>;
         return async (...args: unknown[]) => {
           await before(call);
-          return method.apply(store, args);
+          const answer = await method.apply(store, args);
+          await after(call);
+          return answer;
         };
       },
     });
@@ -294,6 +296,26 @@ describe('Scheduler, when a process dies or is frozen', () => {
     await cluster.pass(9_000);
     expect(cluster.sent.map(({ by }) => by)).toEqual(['b']);
     release('too late');
+    await ticks();
+    expect(cluster.sent.map(({ by }) => by)).toEqual(['b']);
+  });
+
+  it('one that was frozen before it heard of its claim does not send what another has sent', async () => {
+    const cluster = new Cluster();
+    let answer: () => void = () => {};
+    const clock = new ProcessClock(cluster.clock);
+    let claims = 0;
+    const store = cluster.storeThat(
+      () => {},
+      (call) => (call === 'claim' && claims++ === 0 ? new Promise<void>((resolve) => (answer = resolve)) : undefined),
+    );
+    started(cluster.process('frozen', { clock, store }), entry());
+    await cluster.pass(5_000);
+    clock.freeze();
+    started(cluster.process('b'), entry());
+    await cluster.pass(9_000);
+    expect(cluster.sent.map(({ by }) => by)).toEqual(['b']);
+    answer();
     await ticks();
     expect(cluster.sent.map(({ by }) => by)).toEqual(['b']);
   });
