@@ -103,11 +103,15 @@ export class LaneChecks {
     const isRun = error.code !== 'RESTARTED' || this.facts.of(send.n).length > 1 || this.hasHappened('retry', lane);
     this.world.check('F4', isRun, () => `The lane of ${send.n} errs RESTARTED after one execution`);
     if (!(error instanceof StreambackTimeoutError)) return;
-    // A handler that only waits for credit is given it, as soon as the network is well.
+    // A handler that only waits for credit is given it, as soon as the network is well, unless what came last was lost.
     const starving = facts
       .of(send.n)
       .find((each) => each.topic === send.topic && each.endedAt === undefined && !each.aborted && !each.actor.dead);
-    const isWell = this.world.time - facts.faultyUntil > 5_000 && send.idleTimeoutMs > 5_000 && send.behaviour.kind !== 'nested';
+    const isWell =
+      !facts.faults.has('failover') &&
+      this.world.time - facts.faultyUntil > 5_000 &&
+      send.idleTimeoutMs > 5_000 &&
+      send.behaviour.kind !== 'nested';
     this.world.check(
       'F5',
       !starving || !isWell || error.code !== 'IDLE_TIMEOUT',
