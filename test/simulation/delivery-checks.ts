@@ -98,9 +98,10 @@ export class DeliveryChecks {
   /** A request that was cancelled while it waited, and long enough to be looked up, is not started (F6). */
   private checkWanted(execution: Execution): void {
     const { facts, world, plan } = this;
-    const { requestId, topic, partition, offset, startedAt, attempt } = execution;
+    const { requestId, topic, partition, offset, startedAt } = execution;
     const lane = requestId === undefined ? undefined : facts.lanesById.get(requestId);
-    if (!lane || attempt > 1 || facts.faultyUntil > lane.sentAt - 2_500 || !plan.listeners[topic]!.cancellable) return;
+    const isFirst = facts.of(execution.n).length === 1;
+    if (!lane || !isFirst || facts.faultyUntil > lane.sentAt - 2_500 || !plan.listeners[topic]!.cancellable) return;
     const hasWaited = startedAt - Number(this.server.broker.log(topic, partition)[offset]!.timestamp) > 600;
     const isOneGroup = plan.slots.every(({ group, topics }) => group !== 'stock' || topics.length === 1);
     const isCancelled = lane.outcome !== undefined && lane.endedAt + 300 < startedAt;

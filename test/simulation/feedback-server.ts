@@ -26,6 +26,7 @@ export class FeedbackServer {
   faultyUntil = 0;
   /** What is acknowledged may be lost until then, as where a replica takes over. */
   losingUntil = 0;
+  losingCreditUntil = 0;
   /** By process: its sockets are cut until then. */
   private readonly cutUntil = new Map<Actor, number>();
 
@@ -178,8 +179,10 @@ export class FeedbackServer {
 
   /** Cancels and the first frame of a run are spared: a run that nobody can stop would go on. */
   private loses({ field, value }: InboxItem): boolean {
-    if (this.world.time >= this.losingUntil || !this.world.random.chance(0.15)) return false;
-    return field === 'control' ? decodeControl(value).control === 'credit' : decodeFrame(value).seq! > 0;
+    const { time, random } = this.world;
+    if (time >= (field === 'control' ? this.losingCreditUntil : this.losingUntil)) return false;
+    if (field === 'control') return decodeControl(value).control === 'credit' && random.chance(0.5);
+    return decodeFrame(value).seq! > 0 && random.chance(0.15);
   }
 
   /** What is seen of an item on its way: the end of a request, and whether it keeps to its credit (F5). */

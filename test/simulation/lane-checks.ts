@@ -82,6 +82,7 @@ export class LaneChecks {
   }
 
   private checkError(lane: LaneFact, error: unknown): void {
+    const { facts } = this;
     const { send, values, actor } = lane;
     if (!(error instanceof StreambackError)) {
       const { message } = error as { readonly message: string };
@@ -102,6 +103,20 @@ export class LaneChecks {
     const isRun = error.code !== 'RESTARTED' || this.facts.of(send.n).length > 1 || this.hasHappened('retry', lane);
     this.world.check('F4', isRun, () => `The lane of ${send.n} errs RESTARTED after one execution`);
     if (!(error instanceof StreambackTimeoutError)) return;
+    // A handler that only waits for credit is given it, as soon as the network is well, unless what came last was lost.
+    const starving = facts
+      .of(send.n)
+      .find((each) => each.topic === send.topic && each.endedAt === undefined && !each.aborted && !each.actor.dead);
+    const isWell =
+      !facts.faults.has('failover') &&
+      this.world.time - facts.faultyUntil > 5_000 &&
+      send.idleTimeoutMs > 5_000 &&
+      send.behaviour.kind !== 'nested';
+    this.world.check(
+      'F5',
+      !starving || !isWell || error.code !== 'IDLE_TIMEOUT',
+      () => `The lane of ${send.n} starves ${describe(starving!)}`,
+    );
     const due = error.code === 'DEADLINE_EXCEEDED' ? lane.deadline : lane.lastAt + send.idleTimeoutMs;
     const isEarly = this.world.time < due - 2 && (error.code === 'DEADLINE_EXCEEDED' || lane.values.length === 0);
     this.world.check(

@@ -55,6 +55,7 @@ export const FAULTS = [
   'cut',
   'emptied',
   'failover',
+  'lost credit',
   'slow',
 ] as const;
 

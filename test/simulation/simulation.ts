@@ -120,6 +120,9 @@ export class Simulation {
       case 'failover':
         server.losingUntil = Math.max(server.losingUntil, world.time + forMs);
         return;
+      case 'lost credit':
+        server.losingCreditUntil = Math.max(server.losingCreditUntil, world.time + forMs);
+        return;
       case 'slow':
         broker.slowness = 10;
         world.after(forMs, undefined, () => (broker.slowness = 1));

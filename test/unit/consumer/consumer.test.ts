@@ -311,6 +311,29 @@ describe('Consumer', () => {
       await eventually('run', () => runs === 1);
     });
 
+    it('is not tried again once its deadline has passed, though the process was away when it did', async () => {
+      let runs = 0;
+      const clock = new ManualClock(Date.now());
+      const asking = new Inbox(feedback, { leaseMs: 5_000, ttlMs: 300_000, logger });
+      await asking.open();
+      await serve(
+        (run) => {
+          runs += 1;
+          const error = new Error('fails');
+          run.noteFailure(error);
+          throw error;
+        },
+        { clock, retry: { times: 1, delayMs: 500, jitter: 0 } },
+      );
+      await publish({ feedbackTopic: feedbackTopicOf('a'), id: 'a', inbox: asking.key, deadline: clock.now() + 1_000 });
+      await ticks();
+      clock.sleep(5_000);
+      clock.advance(0);
+      await eventually('settled', () => main.settled.length === 1);
+      expect(runs).toBe(1);
+      await asking.close();
+    });
+
     it('is not started when it has waited for a lease and its client is gone; events always are', async () => {
       const seen: unknown[] = [];
       const clock = new ManualClock(Date.now() + 6_000);
@@ -464,6 +487,25 @@ describe('Consumer', () => {
       ]);
       expect(inbox.isOpen).toBe(true);
       await eventually('settled', () => main.settled.length === 1);
+    });
+
+    it('F6: a request waits for the inbox by which its client will reach it; an event does not', async () => {
+      const started: string[] = [];
+      const opened = vi.spyOn(feedback, 'openReader');
+      await asking.open();
+      const clock = new ManualClock(Date.now());
+      await serve((run) => void started.push(run.id), { clock });
+      const { onLost } = opened.mock.calls.find(([options]) => options.inbox === inbox.key)![0];
+      opened.mockRejectedValueOnce(new StreambackConnectionError('UNREACHABLE', 'down'));
+      opened.mockRejectedValueOnce(new StreambackConnectionError('UNREACHABLE', 'down'));
+      onLost();
+      await publish({ feedbackTopic: feedbackTopicOf('a'), id: 'a', inbox: asking.key });
+      await publish({ id: 'event' });
+      await eventually('the event', () => main.settled.length === 1);
+      expect([started, inbox.isOpen]).toEqual([['event'], false]);
+      clock.advance(200);
+      await eventually('the request', () => main.settled.length === 2);
+      expect([started, inbox.isOpen]).toEqual([['event', 'a'], true]);
     });
 
     it('M2: what must finish waits for no credit once the inbox is lost by which it would come', async () => {

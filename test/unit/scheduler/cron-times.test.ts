@@ -96,8 +96,7 @@ describe.each([
       const times = new CronTimes(expression, zone);
       const expected = slotsBetween(expression, zone, from, at(change) + 30 * 3_600_000);
       for (let moment = at(change) - 2 * 3_600_000 + 500; moment < at(change) + 2 * 3_600_000; moment += 487_000) {
-        const next = times.next(moment);
-        expect(next > to ? undefined : next).toBe(expected.find((slot) => slot > moment));
+        expect(times.next(moment)).toBe(expected.find((slot) => slot > moment));
         expect(times.last(from, moment)).toBe(expected.findLast((slot) => slot <= moment));
       }
     }
