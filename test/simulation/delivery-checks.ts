@@ -1,7 +1,7 @@
 import type { KafkaMessage } from 'kafkajs';
 import type { MainStreamDelivery } from '../../lib/streams/main-stream';
 import { numberOf, placeOf } from './broker';
-import type { Execution, Facts } from './facts';
+import { isWhole, type Execution, type Facts } from './facts';
 import type { FeedbackServer } from './feedback-server';
 import { SESSION_MS, type Plan } from './plan';
 import type { Actor, World } from './world';
@@ -76,6 +76,7 @@ export class DeliveryChecks {
       () => `${actor.name} runs ${here.length + 1} of ${topic} at once, ${concurrency} are allowed`,
     );
     this.checkWanted(execution);
+    this.checkOnce(execution);
     if (order === 'none' || (order === 'key' && key === null)) return;
     const sameLine = (each: Execution): boolean =>
       each.group === group && each.topic === topic && each.partition === partition && (order === 'partition' || each.key === key);
@@ -93,6 +94,18 @@ export class DeliveryChecks {
       !early || isOut(actor, this.world),
       () => `${describe(execution)} begins before offset ${early!.offset} is done with`,
     );
+  }
+
+  /** What a process has handled and settled it does not handle again, however often it was published (F4). */
+  private checkOnce(execution: Execution): void {
+    const { n, actor, group, topic, requestId } = execution;
+    // One whose reader was too slow has failed, for all that its handler knows.
+    if (this.plan.listeners[topic]!.maxBuffered < 100) return;
+    const isSettled = (each: Execution): boolean => this.facts.settled(`${group} ${placeOf(topic, each.partition)}`).has(each.offset);
+    const before = this.facts
+      .of(n)
+      .find((each) => each.actor === actor && each.topic === topic && each.requestId === requestId && isWhole(each) && isSettled(each));
+    this.world.check('F4', !before, () => `${describe(execution)} begins after ${describe(before!)}`);
   }
 
   /** A request that was cancelled while it waited, and long enough to be looked up, is not started (F6). */
