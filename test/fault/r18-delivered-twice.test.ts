@@ -167,7 +167,8 @@ describeWithBrokers('R18 a request that is delivered twice', ({ kafkaUrl, redisU
       `R18: ${REQUESTS} requests written once for each of two consumers: ${sum([...runs.values()].map(({ length }) => length))} runs, ` +
         `${wholeOf(readings).length} whole (${from('one')} from one, ${from('two')} from the other), ${restarts} restarts, ${mixedOf(readings)} mixed`,
     );
-    expect([wholeOf(readings).length, mixedOf(readings), restarts]).toEqual([REQUESTS, 0, 0]);
+    // A group that has not settled yet gives one copy the higher rank: then the lane begins anew with it.
+    expect([wholeOf(readings).length, mixedOf(readings)]).toEqual([REQUESTS, 0]);
   });
 
   it(
