@@ -104,7 +104,10 @@ export class DeliveryChecks {
     const isSettled = (each: Execution): boolean => this.facts.settled(`${group} ${placeOf(topic, each.partition)}`).has(each.offset);
     const before = this.facts
       .of(n)
-      .find((each) => each.actor === actor && each.topic === topic && each.requestId === requestId && isWhole(each) && isSettled(each));
+      .find(
+        (each) =>
+          each.actor === actor && each.topic === topic && each.requestId === requestId && isWhole(each) && !each.aborted && isSettled(each),
+      );
     this.world.check('F4', !before, () => `${describe(execution)} begins after ${describe(before!)}`);
   }
 

@@ -156,6 +156,8 @@ export class FeedbackServer {
       inbox.gone = true;
       this.world.note(actor.name, 'has lost', options.inbox);
       options.onLost();
+      const open = [...this.facts.lanes.values()].find((lane) => lane.actor === actor && !lane.isOver());
+      this.world.check('F2', !open, () => `The lane of ${open!.send.n} outlives the inbox of ${actor.name}`);
     });
   }
 

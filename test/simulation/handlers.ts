@@ -216,13 +216,15 @@ class Work {
   private async pause(): Promise<void> {
     if (this.behaviour.pauseMs === 0) return;
     await new Promise<void>((resolve) => {
-      const forget = this.behaviour.obeys ? this.run.onAbort(() => over()) : () => {};
-      const timer = setTimeout(() => over(), this.behaviour.pauseMs);
+      let timer: NodeJS.Timeout | undefined;
+      let forget = (): void => {};
       const over = (): void => {
         clearTimeout(timer);
         forget();
         resolve();
       };
+      timer = setTimeout(over, this.behaviour.pauseMs);
+      if (this.behaviour.obeys) forget = this.run.onAbort(over);
     });
   }
 }

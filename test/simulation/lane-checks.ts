@@ -104,9 +104,10 @@ export class LaneChecks {
     this.world.check('F4', isRun, () => `The lane of ${send.n} errs RESTARTED after one execution`);
     if (!(error instanceof StreambackTimeoutError)) return;
     // A handler that only waits for credit is given it, as soon as the network is well, unless what came last was lost.
+    const followed = values.length > 0 ? Number(values[0]!.split(':')[1]) : undefined;
     const starving = facts
       .of(send.n)
-      .find((each) => each.topic === send.topic && each.endedAt === undefined && !each.aborted && !each.actor.dead);
+      .find(({ id, endedAt, aborted, actor: by }) => id === followed && endedAt === undefined && !aborted && !by.dead);
     const isWell =
       !facts.faults.has('failover') &&
       this.world.time - facts.faultyUntil > 5_000 &&

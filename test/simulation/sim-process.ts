@@ -61,6 +61,11 @@ export class SimProcess implements Actor {
     });
   }
 
+  /** Whether control sent to it arrives. */
+  get isReachable(): boolean {
+    return this.inbox.isOpen;
+  }
+
   get isUp(): boolean {
     return !this.dead && this.closing === undefined;
   }

@@ -170,7 +170,7 @@ export class Simulation {
       const open = [...facts.lanes.values()].filter(({ outcome, actor }) => outcome === undefined && !actor.dead);
       const behind = this.broker.behind();
       const running = facts.executions.filter(({ endedAt, actor }) => endedAt === undefined && !actor.dead);
-      if (open.length + behind.length + running.length === 0 && world.time > facts.faultyUntil + 1_000) return this.end();
+      if (open.length + behind.length + running.length === 0 && world.time > facts.faultyUntil + 9_000) return this.end();
       if (world.time < until) return void world.after(LOOK_MS, undefined, look);
       world.check(
         'F2',
@@ -187,6 +187,8 @@ export class Simulation {
     const { world, all } = this;
     this.isEnding = true;
     checkAtTheEnd(this.plan, world, this.facts);
+    const mute = world.time > this.facts.faultyUntil + 8_000 ? all.find((each) => each.isUp && !each.isReachable) : undefined;
+    world.check('F6', !mute, () => `${mute!.name} has no inbox`);
     world.note('all close');
     for (const process of all) world.after(0, process, () => void process.close());
     world.after(15_000, undefined, () => {
