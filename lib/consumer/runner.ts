@@ -5,6 +5,7 @@ import type { StreambackLogger } from '../common/logger';
 import { runInCall } from '../context/call-context';
 import { answerError, refusedAnswer } from './answer-error';
 import type { Answering, AnsweringOptions } from './answering';
+import type { Envelope } from '../protocol/envelope';
 import type { DeadLetterFacts } from './dead-letter';
 import type { DeadLetters } from './dead-letters';
 import type { Slot } from './key-order';
@@ -130,7 +131,7 @@ export class Runner {
       attempt,
       onGone: (reason) => run.abort(reason),
     });
-    const run: Run = new Run(id, envelope, message, attempt, envelope.deadline ?? Infinity, responder, options.cancellable);
+    const run: Run = new Run(id, envelope, message, attempt, deadlineOf(envelope), responder, options.cancellable);
     this.registry.add(run, revoked);
     return run;
   }
@@ -222,6 +223,9 @@ export class Runner {
     }
   }
 }
+
+/** Nobody waits for an event, whatever its sender has put into it. */
+const deadlineOf = ({ feedbackTopic, deadline = Infinity }: Envelope): number => (feedbackTopic === null ? Infinity : deadline);
 
 /** Whether a further attempt can be told from this one: frames without a request's id say no attempt. */
 function mayRestart({ envelope, responder }: Run): boolean {

@@ -311,6 +311,13 @@ describe('Consumer', () => {
       await eventually('run', () => runs === 1);
     });
 
+    it('is started whatever deadline it names where it is an event: nobody waits for it', async () => {
+      let runs = 0;
+      await serve(() => void (runs += 1));
+      await publish({ feedbackTopic: null, id: 'e', deadline: Date.now() - 60_000 });
+      await eventually('the event was handled', () => runs === 1);
+    });
+
     it('is not tried again once its deadline has passed, though the process was away when it did', async () => {
       let runs = 0;
       const clock = new ManualClock(Date.now());
