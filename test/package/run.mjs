@@ -46,7 +46,7 @@ function checkFiles(tarball) {
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(unpacked.length + 1));
   const has = new Set(files);
 
-  const allowed = /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|docs\/[a-z]+\.md|dist\/.+\.(js|js\.map|d\.ts))$/;
+  const allowed = /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|docs\/[a-z-]+\.md|dist\/.+\.(js|js\.map|d\.ts))$/;
   check(
     'it holds the built library and its documents, and nothing else',
     files.filter((file) => !allowed.test(file) || /(^|[/.])(test|spec|sample|bench)[/.]/.test(file)),
@@ -62,6 +62,8 @@ function checkFiles(tarball) {
       'docs/options.md',
       'docs/operations.md',
       'docs/health.md',
+      'docs/dead-letters.md',
+      'docs/schedules.md',
       'docs/workers.md',
     ].filter((file) => !has.has(file)),
   );
