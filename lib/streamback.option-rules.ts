@@ -20,6 +20,7 @@ import { schedules } from './scheduler/schedule-rules';
 import type { StreambackOptions } from './streamback.options';
 import type { StreambackKafkaOptions } from './streams/kafka/kafka.options';
 import type { StreambackRedisOptions } from './streams/redis/redis.options';
+import type { StreambackBatchOptions } from './transport/batch-pattern.decorator';
 import { scaleOf } from './workers/scale';
 
 const aShare = (value: unknown): string | undefined =>
@@ -48,6 +49,13 @@ export const LISTENER_RULES: OptionRules<StreambackListenerOptions> = {
   retry: options(RETRY_RULES),
   deadLetterTopic: (value, path) => (value === false ? undefined : aName(value, path) && 'a topic name, or false'),
   processes: (value, path) => void scaleOf(value, path),
+};
+
+export const BATCH_RULES: OptionRules<StreambackBatchOptions> = {
+  ...LISTENER_RULES,
+  size: aCount(1),
+  maxWaitMs: aDuration(0),
+  connection: aName,
 };
 
 const REQUEST_DEFAULT_RULES: OptionRules<Pick<StreambackRequestOptions, 'idleTimeoutMs' | 'timeoutMs' | 'credit'>> = {

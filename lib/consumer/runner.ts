@@ -14,7 +14,7 @@ import { pump } from './pump';
 import { retryDelayMs } from './retry';
 import { INBOX_LOST, Run } from './run';
 import type { RunRegistry } from './run-registry';
-import type { Task } from './task';
+import type { RunOutcome, Task } from './task';
 
 export interface RunnerOptions extends AnsweringOptions {
   /** Whether an error is what a handler has to say, rather than its failure: neither retried nor dead-lettered. */
@@ -24,9 +24,6 @@ export interface RunnerOptions extends AnsweringOptions {
   readonly errorValue: (error: unknown) => unknown;
 }
 
-/** `again`: it was aborted, and the message is to be delivered again. */
-export type RunOutcome = 'done' | 'failed' | 'again';
-
 export interface RunResult {
   readonly outcome: RunOutcome;
   /** Set where the handler was stopped and may still be at work: resolves when it has really ended. Never rejects. */
@@ -34,7 +31,7 @@ export interface RunResult {
 }
 
 /** What a handler failed with. */
-interface Failure {
+export interface Failure {
   readonly error: unknown;
   /** A filter or an interceptor made answers of the error, or nothing: the run has ended all the same. */
   readonly concealed: boolean;
@@ -43,7 +40,7 @@ interface Failure {
 /** Between looks for an inbox that could not be made, in ms. */
 const INBOX_RETRY_MS = 200;
 /** Aborts after which the message comes again, here or elsewhere. */
-const DELIVERED_AGAIN: ReadonlySet<string> = new Set(['SHUTDOWN', 'REVOKED']);
+export const DELIVERED_AGAIN: ReadonlySet<string> = new Set(['SHUTDOWN', 'REVOKED']);
 
 /** Runs listeners: gives each message its runs and responders, tries again what fails, and writes what comes of it. */
 export class Runner {
@@ -96,10 +93,13 @@ export class Runner {
         await result.lingering;
         delayMs = undefined;
       } finally {
-        this.registry.delete(run, task.delivery.revoked);
-        this.over(run);
+        this.end(run, task);
       }
     }
+  }
+
+  get isLeaving(): boolean {
+    return this.leaving;
   }
 
   /** Closing: what waits for a further try is given back at once. */
@@ -112,7 +112,7 @@ export class Runner {
    * Waits for the inbox as long as the message is ours: a run without one could neither be stopped nor given credit.
    * @returns false where it is to be given back
    */
-  private async reachable({ envelope, delivery }: Task): Promise<boolean> {
+  async reachable({ envelope, delivery }: Task): Promise<boolean> {
     while (this.answering.isUnreachable(envelope)) {
       if (this.leaving || delivery.revoked.aborted) return false;
       if (!(await this.answering.open())) await new Promise<void>((resolve) => this.clock.setTimeout(resolve, INBOX_RETRY_MS));
@@ -120,7 +120,8 @@ export class Runner {
     return true;
   }
 
-  private begin({ listener, delivery, envelope }: Task, attempt: number): Run {
+  /** Gives a message a run, which must be ended. */
+  begin({ listener, delivery, envelope }: Task, attempt: number, type: typeof Run = Run): Run {
     const { message, revoked } = delivery;
     const id = envelope.id ?? `${message.topic}-${message.partition}-${message.offset}`;
     const { pattern, options } = listener;
@@ -131,9 +132,25 @@ export class Runner {
       attempt,
       onGone: (reason) => run.abort(reason),
     });
-    const run: Run = new Run(id, envelope, message, attempt, deadlineOf(envelope), responder, options.cancellable);
+    const run: Run = new type(id, envelope, message, attempt, deadlineOf(envelope), responder, options.cancellable);
     this.registry.add(run, revoked);
     return run;
+  }
+
+  /** Whatever became of it. */
+  end(run: Run, { delivery }: Task): void {
+    this.registry.delete(run, delivery.revoked);
+    run.isOver = true;
+    this.tellOver(run);
+  }
+
+  /** Tells that a handler has ended. */
+  tellOver({ onOver }: Pick<Run, 'onOver'>): void {
+    try {
+      onOver?.();
+    } catch (error) {
+      this.options.logger.error(`A processing hook failed: ${describeError(error)}`);
+    }
   }
 
   /** Calls the handler and writes what it gives, the end too. @returns what it failed with */
@@ -164,7 +181,7 @@ export class Runner {
   }
 
   /** Dead-letters what has failed for good. @returns whether it is done with; else it is to come again */
-  private async putAside(run: Run, task: Task, facts: Pick<DeadLetterFacts, 'attempts' | 'firstAt'>, cause: unknown): Promise<boolean> {
+  async putAside(run: Run, task: Task, facts: Pick<DeadLetterFacts, 'attempts' | 'firstAt'>, cause: unknown): Promise<boolean> {
     const error = handlerFailed(task.listener.pattern, cause, facts.attempts);
     return this.deadLetters.putAside(task, { ...facts, error, lastAt: this.clock.now() }, run.envelope.feedbackTopic !== null);
   }
@@ -176,22 +193,14 @@ export class Runner {
     return { outcome: 'done', lingering: Promise.allSettled([handler, ...lingering]) };
   }
 
-  private over(run: Run): void {
-    run.isOver = true;
-    try {
-      run.onOver?.();
-    } catch (error) {
-      this.options.logger.error(`A processing hook failed: ${describeError(error)}`);
-    }
-  }
-
   /** Whether the handler has failed, rather than answered with an error: what pipes and guards refuse is an answer to a request. */
-  private isFailure({ envelope, failure, responder }: Run, { error, concealed }: Failure): boolean {
+  isFailure({ envelope, failure, responder }: Run, { error, concealed }: Failure): boolean {
     if (!concealed && responder?.refusal && error === responder.refusal) return false;
     return envelope.feedbackTopic === null || (failure !== undefined && !this.options.isAnswer(failure));
   }
 
-  private async delay(delayMs: number, run: Run): Promise<void> {
+  /** Waits for a further try: less, where it is aborted, or all leave. */
+  async delay(delayMs: number, run: Pick<Run, 'onAbort'>): Promise<void> {
     if (this.leaving) return;
     await new Promise<void>((resolve) => {
       const end = (): void => {
@@ -205,7 +214,8 @@ export class Runner {
     });
   }
 
-  private async onFailure(run: Run, { pattern }: Listener, { error, concealed }: Failure): Promise<void> {
+  /** Writes the end, with the error as it is told to the requester. @throws StreambackError when it cannot be written */
+  async onFailure(run: Run, { pattern }: Listener, { error, concealed }: Failure): Promise<void> {
     const { logger, errorValue, maxAnswerBytes } = this.options;
     const { responder, envelope, failure } = run;
     if (responder && concealed) {
@@ -228,7 +238,7 @@ export class Runner {
 const deadlineOf = ({ feedbackTopic, deadline = Infinity }: Envelope): number => (feedbackTopic === null ? Infinity : deadline);
 
 /** Whether a further attempt can be told from this one: frames without a request's id say no attempt. */
-function mayRestart({ envelope, responder }: Run): boolean {
+export function mayRestart({ envelope, responder }: Run): boolean {
   return envelope.id !== undefined || !responder?.hasSent;
 }
 

@@ -2,16 +2,29 @@ import type { MessageHandler } from '@nestjs/microservices';
 import { defer, EMPTY, from, isObservable, of, throwError, type Observable } from 'rxjs';
 import { catchError, concatWith, ignoreElements, mergeMap } from 'rxjs/operators';
 import { StreambackConfigError } from '../common/errors';
+import { checkOptions } from '../common/option-rules';
 import { fromSource, isSource } from '../consumer/answers';
+import type { BatchRun } from '../consumer/batch-run';
 import type { StreambackListenerOptions } from '../consumer/listener';
 import type { Run } from '../consumer/run';
+import { BATCH_RULES } from '../streamback.option-rules';
+import { batchOptionsOf, DEFAULT_BATCH_OPTIONS, type StreambackBatchOptions } from './batch-pattern.decorator';
 import { addListenerOptions } from './listener';
+import type { StreambackBatchContext } from './streamback.batch-context';
 import type { StreambackContext } from './streamback.context';
 
-/** All handlers of one pattern: one that answers, and any number that only take events. */
+/** A handler that takes messages many at a time. */
+interface BatchHandler {
+  readonly size: number;
+  readonly maxWaitMs: number;
+  readonly handler: MessageHandler;
+}
+
+/** All handlers of one pattern: one that answers, and any number that only take events; or one that takes batches. */
 export class PatternHandlers {
   /** What the handlers say of their options, together. */
   options: StreambackListenerOptions = {};
+  batch?: BatchHandler;
   private message?: MessageHandler;
   private readonly events: MessageHandler[] = [];
 
@@ -23,9 +36,16 @@ export class PatternHandlers {
 
   /**
    * @throws StreambackConfigError INVALID_PATTERN for a second handler that answers, which Nest would put silently in the first one's
-   * place; INVALID_OPTION
+   * place, and for one beside a handler that takes batches; INVALID_OPTION
    */
   add(handler: MessageHandler, isEvent: boolean, extras: object): void {
+    const batch = batchOptionsOf(extras);
+    if (this.batch || (batch && (this.message || this.events.length > 0))) {
+      throw new StreambackConfigError('INVALID_PATTERN', `The pattern '${this.pattern}' has a @BatchPattern beside another handler`, {
+        remedy: 'Keep one of them, or give them groups of their own: two connections.',
+      });
+    }
+    if (batch) return this.addBatch(handler, batch);
     this.options = addListenerOptions(this.pattern, this.options, extras);
     if (isEvent) this.events.push(handler);
     else if (this.message) {
@@ -37,6 +57,21 @@ export class PatternHandlers {
         },
       );
     } else this.message = handler;
+  }
+
+  private addBatch(handler: MessageHandler, given: StreambackBatchOptions): void {
+    checkOptions<StreambackBatchOptions>(given, BATCH_RULES, `batch(${this.pattern})`);
+    const { size = DEFAULT_BATCH_OPTIONS.size, maxWaitMs = DEFAULT_BATCH_OPTIONS.maxWaitMs, connection: _, ...options } = given;
+    this.options = options;
+    this.batch = { size, maxWaitMs, handler };
+  }
+
+  /** Handles the messages of a batch: to Nest they are one, whose data is the array. */
+  handleBatch({ runs }: BatchRun, context: StreambackBatchContext): unknown {
+    return this.batch!.handler(
+      runs.map(({ envelope }) => envelope.value),
+      context,
+    );
   }
 
   /** Handles one message: a request, also one that nobody waits for any more, goes to the handler that answers, an event to all that take events; each to the other's for want of its own. */

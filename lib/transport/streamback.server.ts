@@ -1,7 +1,9 @@
 import { Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices';
 import type { Observable } from 'rxjs';
+import { invalidOption } from '../common/option-rules';
+import type { BatchRun } from '../consumer/batch-run';
 import type { Consumer } from '../consumer/consumer';
-import { withDefaults, type Listener, type ListenerOptions } from '../consumer/listener';
+import { withDefaults, type BatchListener, type Listener, type ListenerOptions } from '../consumer/listener';
 import type { Run } from '../consumer/run';
 import { topicOf } from '../protocol/topic-name';
 import type { StreambackOptions } from '../streamback.options';
@@ -12,6 +14,7 @@ import { connectionOf, StreambackConnection } from './connection';
 import { WITHOUT_TRANSPORT } from './handler.explorer';
 import { PatternHandlers } from './pattern-handlers';
 import { statusOf } from './status';
+import { StreambackBatchContext } from './streamback.batch-context';
 import { StreambackContext } from './streamback.context';
 
 /** Nest's transport strategy: every `@MessagePattern` and `@EventPattern` handler becomes a listener on its pattern's topic. */
@@ -101,7 +104,8 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
         pattern,
         topic,
         options: withDeadLetterTopic(withDefaults(options, defaults), topicsPrefix),
-        handle: (run) => this.handle(handlers, run),
+        handle: (run) => this.process(run, new StreambackContext(run, pattern), (context) => handlers.handle(run, context)),
+        batch: this.batchOf(handlers),
       };
     });
     const own = assignedListeners(this.connection, listeners);
@@ -110,14 +114,31 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
     await this.consumer.start();
   }
 
-  private handle(handlers: PatternHandlers, run: Run): unknown {
-    const context = new StreambackContext(run, handlers.pattern);
-    run.onOver = () => this.onProcessingEndHook?.(this.transportId, context);
+  /** @throws StreambackConfigError INVALID_OPTION for batches that would never be full */
+  private batchOf(handlers: PatternHandlers): BatchListener | undefined {
+    const { pattern, batch } = handlers;
+    if (!batch) return undefined;
+    const { size, maxWaitMs } = batch;
+    const { maxInFlight } = this.connection.options;
+    if (size > maxInFlight) {
+      throw invalidOption(
+        `batch(${pattern}).size`,
+        `A batch of '${pattern}' would have ${size} messages, and maxInFlight allows a process ${maxInFlight}`,
+        'Raise maxInFlight, or take smaller batches.',
+      );
+    }
+    const handle = (run: BatchRun): unknown =>
+      this.process(run, new StreambackBatchContext(run, pattern), (context) => handlers.handleBatch(run, context));
+    return { size, maxWaitMs, handle };
+  }
+
+  private process<Context>(run: Pick<Run, 'onOver'>, context: Context, handle: (context: Context) => unknown): unknown {
+    run.onOver = () => this.onProcessingEndHook?.(this.transportId, context as never);
     return new Promise((resolve, reject) => {
       // The hook decides when, and in which context, the rest runs.
-      this.onProcessingStartHook(this.transportId, context, async () => {
+      this.onProcessingStartHook(this.transportId, context as never, async () => {
         try {
-          resolve(await handlers.handle(run, context));
+          resolve(await handle(context));
         } catch (error) {
           reject(error);
         }

@@ -62,6 +62,7 @@ function checkFiles(tarball) {
       'docs/options.md',
       'docs/operations.md',
       'docs/health.md',
+      'docs/batches.md',
       'docs/dead-letters.md',
       'docs/schedules.md',
       'docs/workers.md',
