@@ -99,7 +99,8 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
   private async start(): Promise<void> {
     const { listeners: defaults, topicsPrefix } = this.connection.options;
     const listeners = [...this.patterns.values()].map((handlers): Listener => {
-      const { pattern, topic, options } = handlers;
+      const { pattern, topic, options, answering } = handlers;
+      if (answering > 1) this.connection.logger.log(`Requests to '${pattern}' are answered by ${answering} handlers, one after another`);
       return {
         pattern,
         topic,
