@@ -16,6 +16,7 @@ export type { StreambackListenerOptions, StreambackOrder } from './consumer/list
 export type { StreambackRetryOn, StreambackRetryOptions } from './consumer/retry';
 export { StreambackHealth, type StreambackHealthResult } from './health/streamback.health';
 export type { StreambackConnectionHealth, StreambackHealthStatus } from './health/verdict';
+export type { AnswerType } from './producer/answer-type';
 export type { Lane, LaneReadOptions } from './producer/lane';
 export type { StreambackRequestOptions } from './producer/request-options';
 export { CronExpression } from './scheduler/cron-expression';

@@ -1,5 +1,6 @@
 import {
   aBoolean,
+  aClass,
   aCount,
   aDuration,
   aFunction,
@@ -67,6 +68,7 @@ const REQUEST_DEFAULT_RULES: OptionRules<Pick<StreambackRequestOptions, 'idleTim
 export const REQUEST_RULES: OptionRules<StreambackRequestOptions> = {
   ...REQUEST_DEFAULT_RULES,
   onRestart: aFunction,
+  responseType: aClass,
   key: aString,
   headers: stringsByName,
 };

@@ -1,5 +1,7 @@
+import type { AnswerType } from './answer-type';
+
 /** How one request or event is sent. */
-export interface StreambackRequestOptions {
+export interface StreambackRequestOptions<Answer = any> {
   /** Messages of one key go to one partition and are handled in order. @default none */
   readonly key?: string | undefined;
   /** The broker's own headers. @default none */
@@ -15,6 +17,8 @@ export interface StreambackRequestOptions {
    * first. `attempt` is its number, from 2. Without it the request errs RESTARTED, or CONSUMER_LOST. @default none
    */
   readonly onRestart?: ((attempt: number) => void) | undefined;
+  /** The class that answers are made instances of, by `class-transformer`; it types the result of `send` and `open`. @default none */
+  readonly responseType?: AnswerType<Answer> | undefined;
 }
 
 export const DEFAULT_CREDIT = 256;

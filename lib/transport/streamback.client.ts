@@ -1,6 +1,8 @@
 import { ClientProxy, type ReadPacket } from '@nestjs/microservices';
-import { AsyncSubject, Observable } from 'rxjs';
+import { AsyncSubject, defer, Observable } from 'rxjs';
+import { map } from 'rxjs/operators';
 import { StreambackConfigError } from '../common/errors';
+import { answersAs } from '../producer/answer-type';
 import type { Lane } from '../producer/lane';
 import type { StreambackRequestOptions } from '../producer/request-options';
 import { topicOf } from '../protocol/topic-name';
@@ -57,15 +59,18 @@ export class StreambackClient extends ClientProxy<never> {
    * tells the handler.
    * @param pattern as given to `@MessagePattern`
    * @param data what JSON can hold, or a {@link StreambackRecord}
-   * @throws (through the Observable) what the handler threw, in Nest's form; StreambackLaneError; StreambackPublishError; StreambackConnectionError
+   * @throws (through the Observable) what the handler threw, in Nest's form; StreambackLaneError; StreambackPublishError; StreambackConnectionError;
+   *   StreambackConfigError MISSING_PACKAGE for a `responseType` without class-transformer
    */
-  override send<Answer = any, Data = any>(pattern: any, data: Data | StreambackRecord<Data>): Observable<Answer> {
+  override send<Answer = any, Data = any>(pattern: any, data: Data | StreambackRecord<Data, Answer>): Observable<Answer> {
     if (isNil(pattern) || isNil(data)) return super.send(pattern, data);
-    return new Observable<Answer>((subscriber) => {
+    const answers = new Observable<Answer>((subscriber) => {
       const packet = this.packet(pattern, data);
       const request = this.connection.producer.request(packet.route, packet.data, packet.options, subscriber);
       return () => request.close();
     });
+    const type = data instanceof StreambackRecord ? data.options.responseType : undefined;
+    return type ? defer(() => answers.pipe(map(answersAs(type)))) : answers;
   }
 
   /**
@@ -96,9 +101,11 @@ export class StreambackClient extends ClientProxy<never> {
    * @param pattern as given to `@MessagePattern`
    * @throws StreambackConfigError INVALID_PATTERN for no pattern at all; all else comes with the first read
    */
-  open<Answer = any, Data = any>(pattern: any, data: Data | StreambackRecord<Data>): Lane<Answer> {
+  open<Answer = any, Data = any>(pattern: any, data: Data | StreambackRecord<Data, Answer>): Lane<Answer> {
     const packet = this.packet(pattern, data);
-    return this.connection.producer.open<Answer>(packet.route, packet.data, packet.options);
+    const lane = this.connection.producer.open<Answer>(packet.route, packet.data, packet.options);
+    lane.type = packet.options.responseType;
+    return lane;
   }
 
   /**
