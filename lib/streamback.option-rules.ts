@@ -22,6 +22,7 @@ import type { StreambackOptions } from './streamback.options';
 import type { StreambackKafkaOptions } from './streams/kafka/kafka.options';
 import type { StreambackRedisOptions } from './streams/redis/redis.options';
 import type { StreambackBatchOptions } from './transport/batch-pattern.decorator';
+import type { StreambackRemoteOptions } from './transport/remote.decorator';
 import { scaleOf } from './workers/scale';
 
 const aShare = (value: unknown): string | undefined =>
@@ -58,6 +59,8 @@ export const BATCH_RULES: OptionRules<StreambackBatchOptions> = {
   maxWaitMs: aDuration(0),
   connection: aName,
 };
+
+export const REMOTE_RULES: OptionRules<StreambackRemoteOptions> = { ...LISTENER_RULES, name: aName, connection: aName };
 
 const REQUEST_DEFAULT_RULES: OptionRules<Pick<StreambackRequestOptions, 'idleTimeoutMs' | 'timeoutMs' | 'credit'>> = {
   idleTimeoutMs: aDuration(1),

@@ -1,7 +1,7 @@
 import type { AnswerType } from './answer-type';
 
 /** How one request or event is sent. */
-export interface StreambackRequestOptions<Answer = any> {
+export interface StreambackRequestOptions<Answer = unknown> {
   /** Messages of one key go to one partition and are handled in order. @default none */
   readonly key?: string | undefined;
   /** The broker's own headers. @default none */

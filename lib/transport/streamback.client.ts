@@ -2,15 +2,18 @@ import { ClientProxy, type ReadPacket } from '@nestjs/microservices';
 import { AsyncSubject, defer, Observable } from 'rxjs';
 import { map } from 'rxjs/operators';
 import { StreambackConfigError } from '../common/errors';
-import { answersAs } from '../producer/answer-type';
+import { aName, invalidOption } from '../common/option-rules';
+import { answersAs, type AnswerType } from '../producer/answer-type';
 import type { Lane } from '../producer/lane';
 import type { StreambackRequestOptions } from '../producer/request-options';
 import { topicOf } from '../protocol/topic-name';
 import type { StreambackOptions } from '../streamback.options';
 import type { StreamStatus } from '../streams/main-stream';
 import { connectionOf, type StreambackConnection } from './connection';
+import { remotePattern } from './remote-handlers';
 import { statusOf } from './status';
 import { StreambackRecord } from './streamback.record';
+import { remoteProxy, type StreambackRemote } from './streamback.remote';
 
 /**
  * Nest's `ClientProxy` over a main stream and a feedback stream. `send` is a cold Observable of every answer; `emit` is hot and
@@ -104,8 +107,22 @@ export class StreambackClient extends ClientProxy<never> {
   open<Answer = any, Data = any>(pattern: any, data: Data | StreambackRecord<Data, Answer>): Lane<Answer> {
     const packet = this.packet(pattern, data);
     const lane = this.connection.producer.open<Answer>(packet.route, packet.data, packet.options);
-    lane.type = packet.options.responseType;
+    lane.type = packet.options.responseType as AnswerType<Answer> | undefined;
     return lane;
+  }
+
+  /**
+   * The `@Remote` methods of a service: each call is a cold Observable of its answers, as {@link send} is, and errs NO_LISTENER where there
+   * is no such method. It is no promise, and cannot be awaited.
+   * @param name as given to `@Remote`; by default it is the service's group
+   * @param options how each call is sent
+   * @throws StreambackConfigError INVALID_OPTION
+   */
+  remote<Service extends object>(name: string, options?: StreambackRequestOptions): StreambackRemote<Service> {
+    const wrong = aName(name, 'name');
+    if (wrong) throw invalidOption('remote.name', `'remote.name' must be ${wrong}, not ${String(name)}`);
+    const record = new StreambackRecord(undefined, options);
+    return remoteProxy(name, (call) => this.send(remotePattern(name), new StreambackRecord(call, record.options)));
   }
 
   /**

@@ -1,5 +1,6 @@
 import { Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices';
 import type { Observable } from 'rxjs';
+import { StreambackConfigError } from '../common/errors';
 import { invalidOption } from '../common/option-rules';
 import type { BatchRun } from '../consumer/batch-run';
 import type { Consumer } from '../consumer/consumer';
@@ -13,6 +14,8 @@ import { assignedListeners, endWorkers } from './assigned-listeners';
 import { connectionOf, StreambackConnection } from './connection';
 import { WITHOUT_TRANSPORT } from './handler.explorer';
 import { PatternHandlers } from './pattern-handlers';
+import { RemoteHandlers, remotePattern } from './remote-handlers';
+import type { RemoteMethod } from './remote.explorer';
 import { statusOf } from './status';
 import { StreambackBatchContext } from './streamback.batch-context';
 import { StreambackContext } from './streamback.context';
@@ -30,9 +33,13 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
 
   /**
    * @param options those of `StreambackModule.forRoot`, or a connection that is shared with a client
+   * @param remotes finds the connection's remote methods, once all providers are there
    * @throws StreambackConfigError
    */
-  constructor(options: StreambackOptions | StreambackConnection) {
+  constructor(
+    options: StreambackOptions | StreambackConnection,
+    private readonly remotes: () => readonly RemoteMethod[] = () => [],
+  ) {
     super();
     this.isOfModule = options instanceof StreambackConnection;
     this.connection = connectionOf(options);
@@ -109,10 +116,33 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
         batch: this.batchOf(handlers),
       };
     });
-    const own = assignedListeners(this.connection, listeners);
+    const own = assignedListeners(this.connection, [...listeners, ...this.remoteListeners()]);
     if (own.length === 0) return;
     this.consumer = this.connection.listen(own);
     await this.consumer.start();
+  }
+
+  /** A listener for each name of remote methods. @throws StreambackConfigError INVALID_OPTION, INVALID_PATTERN */
+  private remoteListeners(): Listener[] {
+    const { group, listeners: defaults, topicsPrefix } = this.connection.options;
+    const byName = new Map<string, RemoteHandlers>();
+    for (const method of this.remotes()) {
+      const { name = group } = method.options;
+      const handlers = byName.get(name) ?? new RemoteHandlers(name);
+      handlers.add(method);
+      byName.set(name, handlers);
+    }
+    return [...byName.values()].map((handlers) => {
+      const pattern = remotePattern(handlers.name);
+      if (this.patterns.has(pattern))
+        throw new StreambackConfigError('INVALID_PATTERN', `The pattern '${pattern}' is that of remote methods`);
+      return {
+        pattern,
+        topic: topicOf(pattern, topicsPrefix),
+        options: withDeadLetterTopic(withDefaults(handlers.options, defaults), topicsPrefix),
+        handle: (run) => this.process(run, new StreambackContext(run, pattern), (context) => handlers.handle(run, context)),
+      };
+    });
   }
 
   /** @throws StreambackConfigError INVALID_OPTION for batches that would never be full */

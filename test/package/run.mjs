@@ -64,6 +64,7 @@ function checkFiles(tarball) {
       'docs/health.md',
       'docs/batches.md',
       'docs/dead-letters.md',
+      'docs/remote.md',
       'docs/schedules.md',
       'docs/workers.md',
     ].filter((file) => !has.has(file)),
