@@ -25,7 +25,7 @@ const FOREIGN = [' ', '\n', '\r\n', '\0', '/', ':', '{', '}', '*', '?', '[', '\\
 
 /** A key that a message must not have written to, and that is close to one that it may. */
 function hostileKey(random: Random, prefix: string): string {
-  const tail = (length: number): string => Array.from({ length }, () => random.pick([...LETTERS])).join('');
+  const tail = (length: number): string => Array.from({ length }, () => LETTERS[random.below(LETTERS.length)]).join('');
   const own = tail(1 + random.below(20));
   const at = random.below(own.length + 1);
   const shapes: readonly (() => string)[] = [
