@@ -7,7 +7,9 @@ import {
   type ConsumeResult,
   type ConsumeRetry,
   type DeadLetter,
+  getStreambackServerToken,
   listener,
+  ListenerStats,
   StreambackAbortError,
   StreambackClient,
   StreambackContext,
@@ -20,8 +22,8 @@ import {
   StreambackRecordBuilder,
   StreambackServer,
   type StreambackListening,
+  type WorkerStats,
 } from '../../../lib';
-import { getStreambackServerToken } from '../../../lib';
 import { eventually } from '../../support/eventually';
 import { freshName } from '../../support/fresh-name';
 import { RecordingLogger } from '../../support/recording-logger';
@@ -440,6 +442,47 @@ export function lifecycleSuite(title: string, newStreams: () => string, { hasMem
         const two = await start(options, []);
         await eventually('it comes again', () => two.handled.of('hung').length === 1, { timeoutMs: 20_000 });
         await keep.app.close();
+      });
+
+      it('ListenerStats measures the process and each listener, tells all who have onStats, and says a line', async () => {
+        const audit = new Audit();
+        const stats = new ListenerStats({ intervalMs: 150 });
+        const one = await start({ ...fresh(), drainTimeoutMs: 300 }, [
+          { provide: ListenerStats, useValue: stats },
+          { provide: Audit, useValue: audit },
+        ]);
+        const figures = () =>
+          (audit.stats as WorkerStats[]).flatMap(({ listeners }) => listeners.filter(({ pattern }) => pattern === 'hooks.work'));
+        const sum = (name: 'handled' | 'failed'): number => figures().reduce((total, each) => total + each[name], 0);
+        await Promise.all(Array.from({ length: 20 }, async (_, n) => send(one, 'answer', `many-${n}`)));
+        await expect(send(one, 'fail', 'failing')).rejects.toBeTruthy();
+        const waiting = one.client.send('hooks.work', record('wait', 'waiting')).subscribe({ error: () => undefined });
+        await eventually('all are counted', () => sum('handled') === 21 && figures().at(-1)!.inFlight === 1);
+        expect(sum('failed')).toBe(1);
+        await eventually('its lag', () => figures().at(-1)!.lag === 1);
+        const answered = figures().find(({ firstAnswerMs }) => firstAnswerMs !== null)!;
+        expect(answered.firstAnswerMs! <= answered.lastAnswerMs! && answered.lastAnswerMs! < 10_000).toBe(true);
+        expect(figures().at(-1)).toMatchObject({ connection: 'default', firstAnswerMs: null, lastAnswerMs: null });
+        waiting.unsubscribe();
+        await eventually('none is in flight', () => figures().at(-1)!.inFlight === 0 && sum('handled') === 22);
+        const all = audit.stats as WorkerStats[];
+        expect(all.every(({ worker, listeners }) => worker === null && listeners.length === 3)).toBe(true);
+        expect(all.every(({ intervalMs }) => intervalMs >= 100)).toBe(true);
+        expect(all.every(({ rssBytes }) => rssBytes > 10_000_000)).toBe(true);
+        expect(all.some(({ cpuRatio }) => cpuRatio > 0)).toBe(true);
+        // A blocked event loop is seen.
+        const blockedUntil = performance.now() + 300;
+        while (performance.now() < blockedUntil);
+        await eventually('it is told', () => all.some(({ eventLoopDelayMs }) => eventLoopDelayMs > 200 && eventLoopDelayMs < 5_000));
+        const lines = one.logger.having(' handled in ');
+        expect(Math.abs(lines.length - all.length)).toBeLessThanOrEqual(1);
+        expect(lines[0]).toMatch(
+          /^log hooks\.work, hooks\.event, \{"cmd":"hooks"\}: \d+ handled in \d\.\d s, \d failed, \d+ in flight, lag (\d+|unknown), .*\d+ MB, CPU \d+ %, event loop late by \d+ ms at most$/,
+        );
+        await closeAll();
+        const count = all.length;
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        expect(all.length).toBeLessThanOrEqual(count);
       });
 
       it('hooks of a connection hear of it alone', async () => {

@@ -25,10 +25,7 @@ describe('Lifecycle', () => {
   });
 
   it('makes no promise where no hook does', () => {
-    const { lifecycle } = lifecycleOf(
-      { hooks: { onConsumeBegin: () => 1 } },
-      { hooks: { onConsumeBegin: () => ({ then: 'no function' }) } },
-    );
+    const { lifecycle } = lifecycleOf({ hooks: { onConsumeBegin: () => 1 } }, { hooks: { onConsumeBegin: () => ({ than: 1 }) } });
     expect(lifecycle.caller('onConsumeBegin')!('x')).toBeUndefined();
   });
 
