@@ -2,10 +2,12 @@ import { Logger } from '@nestjs/common';
 import type { StreambackLogger } from '../common/logger';
 import { invalidOption } from '../common/option-rules';
 import { Consumer } from '../consumer/consumer';
+import type { DeadLetter } from '../consumer/dead-letter';
 import type { Listener } from '../consumer/listener';
 import type { ConsumerFeedback } from '../consumer/answering';
 import { FeedbackWriter } from '../inbox/feedback-writer';
 import { Inbox } from '../inbox/inbox';
+import type { ConnectionHooks } from '../lifecycle/told-hooks';
 import { Producer } from '../producer/producer';
 import type { StreambackOptions } from '../streamback.options';
 import type { FeedbackStream } from '../streams/feedback-stream';
@@ -60,10 +62,10 @@ export class StreambackConnection {
     return this.listening;
   }
 
-  /** Makes what listens; its owner starts and closes it. */
-  listen(listeners: readonly Listener[]): Consumer {
+  /** Makes what listens; its owner starts and closes it. @param hooks told what belongs to no listener */
+  listen(listeners: readonly Listener[], hooks?: ConnectionHooks<DeadLetter>): Consumer {
     this.listeners = listeners;
-    const options = { ...this.options, logger: this.logger, errorValue, isAnswer };
+    const options = { ...this.options, logger: this.logger, errorValue, isAnswer, hooks };
     return (this.listening = new Consumer(this.main, this.answering(), listeners, options));
   }
 
