@@ -123,7 +123,7 @@ export class KafkaProducer {
     if (this.known.size >= MAX_KNOWN_TOPICS) {
       for (const [each, { lookup }] of this.known) if (!lookup) this.known.delete(each);
     }
-    topic = { ...createPublishTopic(name), waiting: [], lookup: undefined, checkedAt: 0 };
+    topic = { ...createPublishTopic(name, this.settings.options.partitioner), waiting: [], lookup: undefined, checkedAt: 0 };
     this.known.set(name, topic);
     return topic;
   }
