@@ -15,6 +15,7 @@ import { DiscoveryModule, ModulesContainer } from '@nestjs/core';
 import { invalidOption } from './common/option-rules';
 import { StreambackHealth } from './health/streamback.health';
 import { StreambackConnections } from './streamback.connections';
+import { StreambackLifecycleModule, StreambackLifecycles } from './streamback.lifecycle';
 import type { StreambackOptions, StreambackOptionsFactory } from './streamback.options';
 import { StreambackSchedules, StreambackSchedulesModule } from './streamback.schedules';
 import {
@@ -52,17 +53,19 @@ export interface StreambackModuleAsyncOptions extends Pick<ModuleMetadata, 'impo
  * Started after, and shut down before any other module: methods are called and handlers are drained while what they use lives. Schedules end
  * first, so that nothing new comes of them.
  */
-@Module({ imports: [StreambackSchedulesModule] })
+@Module({ imports: [StreambackSchedulesModule, StreambackLifecycleModule] })
 class StreambackDrainModule implements OnApplicationBootstrap, OnModuleDestroy {
   constructor(
     @Inject(ModulesContainer) modules: ModulesContainer,
     @Inject(StreambackConnections) private readonly connections: StreambackConnections,
     @Inject(StreambackSchedules) private readonly schedules: StreambackSchedules,
+    @Inject(StreambackLifecycles) private readonly lifecycles: StreambackLifecycles,
   ) {
     setShutdownOrder(modules, StreambackDrainModule, -1);
   }
 
   onApplicationBootstrap(): void {
+    this.lifecycles.check();
     this.schedules.start();
   }
 
@@ -95,7 +98,7 @@ class StreambackDrainModule implements OnApplicationBootstrap, OnModuleDestroy {
 class StreambackSharedModule {}
 
 /** Registers a connection: its `StreambackServer`, and its `StreambackClient` for `@InjectStreamback()`. Shut down after all others. */
-@Module({ imports: [StreambackDrainModule, StreambackSharedModule, StreambackSchedulesModule] })
+@Module({ imports: [StreambackDrainModule, StreambackSharedModule, StreambackSchedulesModule, StreambackLifecycleModule] })
 export class StreambackModule {
   constructor(@Inject(ModulesContainer) modules: ModulesContainer) {
     refuseTwins(modules);
@@ -204,8 +207,9 @@ function dynamicModule(connection: string, isGlobal: boolean, providers: Provide
       ...providers,
       {
         provide: server,
-        inject: [shared, RemoteExplorer],
-        useFactory: (made: StreambackConnection, remotes: RemoteExplorer) => new StreambackServer(made, () => remotes.explore(connection)),
+        inject: [shared, StreambackLifecycles, RemoteExplorer],
+        useFactory: (made: StreambackConnection, lifecycles: StreambackLifecycles, remotes: RemoteExplorer) =>
+          new StreambackServer(made, { lifecycle: () => lifecycles.lifecycle(), remotes: () => remotes.explore(connection) }),
       },
       { provide: client, inject: [shared], useFactory: (made: StreambackConnection) => new StreambackClient(made) },
       {

@@ -6,11 +6,13 @@ import { refusedAnswer } from './answer-error';
 import { fromSource, isSource } from './answers';
 import { BatchedRun, BatchRun } from './batch-run';
 import type { BatchSlot, Keyed } from './batch-order';
+import type { HookedMessage } from './hooked-message';
 import type { BatchListener, Listener } from './listener';
 import { retryDelayMs } from './retry';
 import type { Run } from './run';
 import { DELIVERED_AGAIN, mayRestart, type Failure, type Runner } from './runner';
-import type { RunOutcome, Task } from './task';
+import type { RunOutcome } from './run-result';
+import type { Task } from './task';
 
 /** A message on its way through batches. */
 export interface BatchEntry extends Keyed<Task> {
@@ -20,6 +22,8 @@ export interface BatchEntry extends Keyed<Task> {
   failures: number;
   /** Epoch ms of its first try. */
   readonly firstAt: number;
+  /** Tells hooks of it, where there are any. */
+  readonly hooked: HookedMessage | undefined;
   /** What became of it; nothing while it is to be run. */
   outcome?: RunOutcome;
 }
@@ -56,6 +60,11 @@ export class BatchRunner {
     return lingering;
   }
 
+  /** Resolves when hooks have heard of a message's end. Never rejects. */
+  async tellEnd({ hooked, outcome = 'again', task }: BatchEntry): Promise<void> {
+    if (hooked) await this.runner.tellEnd(hooked, outcome, task);
+  }
+
   /** @param retries how often the whole may be tried again */
   private async handle(work: Work, entries: readonly BatchEntry[], retries: number): Promise<void> {
     let left = entries;
@@ -75,6 +84,8 @@ export class BatchRunner {
    */
   private async attempt(work: Work, entries: readonly BatchEntry[], tries: number | undefined): Promise<'again' | 'apart'> {
     const running = await this.begin(work, entries);
+    const begun = running.flatMap(({ entry, run }) => (entry.hooked && !run.aborted ? [entry.hooked.begin(run)] : []));
+    if (begun.length > 0) await Promise.all(begun);
     const wanted = running.filter(({ run }) => !run.aborted);
     const batch = new BatchRun(wanted.map(({ run }) => run));
     try {
@@ -93,6 +104,10 @@ export class BatchRunner {
         else run.responder?.abandon();
       }
       if (delayMs === undefined) return 'apart';
+      const { retry } = work.listener.hooks ?? {};
+      for (const { entry, run } of left) {
+        if (entry.outcome === undefined) retry?.(run, { error: run.failure ?? result.error, attempt: run.attempt, delayMs });
+      }
       await work.slot.rest(this.runner.delay(delayMs, batch));
       if (this.runner.isLeaving) for (const { entry } of left) entry.outcome ??= 'again';
       return 'again';
@@ -116,7 +131,7 @@ export class BatchRunner {
       if (entry.task.delivery.revoked.aborted || (entry.key !== null && again.has(entry.key))) entry.outcome = 'again';
       if (entry.outcome === 'again' && entry.key !== null) again.add(entry.key);
       if (entry.outcome !== undefined) continue;
-      const run = this.runner.begin(entry.task, entry.attempt, BatchedRun);
+      const run = this.runner.begin(entry.task, entry.attempt, entry.hooked, BatchedRun);
       entry.attempt += 1;
       if (run.expiresAt <= this.options.clock.now()) run.expire();
       running.push({ entry, run });
@@ -155,24 +170,30 @@ export class BatchRunner {
       await responder?.end();
       entry.outcome = 'done';
     } catch (error) {
-      entry.outcome = this.options.unanswered(entry.task, error);
+      this.unanswered(entry, error);
     }
   }
 
   /** A message stands alone and has failed: it is put aside where its listener says so, and its requester is told. */
   private async giveUp(listener: Listener, entry: BatchEntry, run: Run, failed: Failure): Promise<void> {
     const { task, failures: attempts, firstAt } = entry;
+    const cause = run.failure ?? failed.error;
     try {
-      if (
-        this.runner.isFailure(run, failed) &&
-        !(await this.runner.putAside(run, task, { attempts, firstAt }, run.failure ?? failed.error))
-      )
-        return void (entry.outcome = 'again');
+      listener.hooks?.error?.(run, cause);
+      if (this.runner.isFailure(run, failed) && !(await this.runner.putAside(run, task, { attempts, firstAt }, cause))) {
+        entry.outcome = 'again';
+        return;
+      }
       await this.runner.onFailure(run, listener, failed);
       entry.outcome = 'failed';
     } catch (error) {
-      entry.outcome = this.options.unanswered(task, error);
+      this.unanswered(entry, error);
     }
+  }
+
+  private unanswered(entry: BatchEntry, error: unknown): void {
+    entry.hooked?.unanswered(error);
+    entry.outcome = this.options.unanswered(entry.task, error);
   }
 }
 

@@ -3,6 +3,7 @@ import type { Clock } from '../common/clock';
 import { BatchOrder, type BatchSlot, type Keyed } from './batch-order';
 import type { BatchEntry, BatchRunner } from './batch-runner';
 import type { DuplicateGuard } from './duplicate-guard';
+import { HookedMessage } from './hooked-message';
 import type { Listener } from './listener';
 import { AFTERWARDS, type Task } from './task';
 
@@ -57,6 +58,7 @@ export class Batches {
     const { listener, runner, onEnded } = this.options;
     const entries = await this.admit(batch);
     const lingering = await runner.run(listener, entries, slot);
+    if (listener.hooks) await Promise.all(entries.map((entry) => runner.tellEnd(entry)));
     const again = new Set<string>();
     for (const entry of entries) {
       this.settle(entry);
@@ -75,7 +77,7 @@ export class Batches {
 
   /** Those that are to be run; what becomes of the others is seen to. */
   private async admit(batch: readonly Keyed<Task>[]): Promise<BatchEntry[]> {
-    const { duplicates, clock } = this.options;
+    const { duplicates, clock, listener } = this.options;
     const firstAt = clock.now();
     const entries: BatchEntry[] = [];
     for (const { key, task } of batch) {
@@ -83,7 +85,8 @@ export class Batches {
       const claimed = id === undefined || duplicates.claim(id);
       if (claimed === true) {
         const attempt = id === undefined ? 1 : duplicates.attemptOf(id);
-        entries.push({ key, task, attempt, failures: 0, firstAt, ...(delivery.revoked.aborted && { outcome: 'again' }) });
+        const hooked = listener.hooks && new HookedMessage(listener.hooks);
+        entries.push({ key, task, attempt, failures: 0, firstAt, hooked, ...(delivery.revoked.aborted && { outcome: 'again' }) });
       } else if (claimed === false) {
         delivery.settle();
         this.options.onEnded(1);

@@ -1,5 +1,6 @@
 import { SYSTEM_CLOCK, type Clock } from '../common/clock';
 import { StreambackError, type StreambackMessageError } from '../common/errors';
+import type { ConnectionHooks } from '../lifecycle/told-hooks';
 import { decodeEnvelope, withoutRequester, type Envelope } from '../protocol/envelope';
 import type { MainStream, MainStreamDelivery, MainStreamMessage, MainStreamSubscription, TopicPartition } from '../streams/main-stream';
 import { Answering, type ConsumerFeedback } from './answering';
@@ -7,7 +8,7 @@ import { BatchRunner } from './batch-runner';
 import { Batches } from './batches';
 import { ClientCheck } from './client-check';
 import type { ConsumerFacts } from './consumer-facts';
-import { wasPutAside } from './dead-letter';
+import { wasPutAside, type DeadLetter } from './dead-letter';
 import { DeadLetters } from './dead-letters';
 import { DuplicateGuard } from './duplicate-guard';
 import { KeyOrder, type Slot } from './key-order';
@@ -15,14 +16,17 @@ import type { Listener } from './listener';
 import { allOf, Opening } from './opening';
 import { CLOCK_TOLERANCE_MS } from './run';
 import { RunRegistry } from './run-registry';
-import { describeError, Runner, type RunResult, type RunnerOptions } from './runner';
-import { AFTERWARDS, type RunOutcome, type Task } from './task';
+import type { RunOutcome, RunResult } from './run-result';
+import { describeError, Runner, type RunnerOptions } from './runner';
+import { AFTERWARDS, type Task } from './task';
 import { Unheard } from './unheard';
 
 export interface ConsumerOptions extends RunnerOptions {
   readonly maxInFlight: number;
   readonly drainTimeoutMs: number;
   readonly leaseMs: number;
+  /** Told what belongs to no listener. */
+  readonly hooks?: ConnectionHooks<DeadLetter> | undefined;
   readonly clock?: Clock;
 }
 
@@ -62,7 +66,13 @@ export class Consumer {
   ) {
     this.clock = options.clock ?? SYSTEM_CLOCK;
     this.registry = new RunRegistry(feedback?.stream, options.leaseMs, this.clock);
-    this.deadLetters = new DeadLetters(main, options.group, options.logger, this.clock, (delivery) => this.isLeaving(delivery));
+    this.deadLetters = new DeadLetters(main, {
+      group: options.group,
+      logger: options.logger,
+      clock: this.clock,
+      isLeaving: (delivery) => this.isLeaving(delivery),
+      toldOf: (topic) => (this.bound.get(topic)?.listener ?? options).hooks?.deadLetter,
+    });
     this.opening = new Opening({ open: () => this.open(), group: options.group, logger: options.logger });
     const answering = new Answering(feedback, options);
     this.unheard = new Unheard(answering, this.deadLetters, options.logger);
@@ -133,6 +143,7 @@ export class Consumer {
       onRebalance: ({ assigned, revoked }) => {
         for (const place of revoked) this.assigned.delete(placeOf(place));
         for (const place of assigned) this.assigned.add(placeOf(place));
+        this.options.hooks?.rebalance?.({ assigned, revoked });
       },
     });
     if (this.closing) await this.subscription.close();
@@ -146,7 +157,7 @@ export class Consumer {
     this.taken += 1;
     let envelope: Envelope;
     try {
-      envelope = decodeEnvelope(message.value);
+      envelope = decodeEnvelope(message.value, this.options.json);
     } catch (error) {
       void this.deadLetters.bury(delivery, error as StreambackMessageError).finally(() => (this.ended += 1));
       return;

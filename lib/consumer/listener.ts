@@ -1,3 +1,5 @@
+import type { ListenerHooks } from '../lifecycle/told-hooks';
+import type { DeadLetter } from './dead-letter';
 import type { StreambackRetryOptions } from './retry';
 import type { BatchRun } from './batch-run';
 import type { Run } from './run';
@@ -66,6 +68,8 @@ export interface Listener {
    * what it throws is an error for the requester, as it stands.
    */
   handle(run: Run): unknown;
+  /** Told of its messages; nothing where nobody listens. */
+  readonly hooks?: ListenerHooks<Run, DeadLetter> | undefined;
   /** Set where it takes many messages at once; `handle` is not called then. */
   readonly batch?: BatchListener | undefined;
 }

@@ -2,11 +2,14 @@ import { Logger } from '@nestjs/common';
 import type { StreambackLogger } from '../common/logger';
 import { invalidOption } from '../common/option-rules';
 import { Consumer } from '../consumer/consumer';
+import type { DeadLetter } from '../consumer/dead-letter';
 import type { Listener } from '../consumer/listener';
 import type { ConsumerFeedback } from '../consumer/answering';
 import { FeedbackWriter } from '../inbox/feedback-writer';
 import { Inbox } from '../inbox/inbox';
+import type { ConnectionHooks } from '../lifecycle/told-hooks';
 import { Producer } from '../producer/producer';
+import type { JsonForm } from '../protocol/json';
 import type { StreambackOptions } from '../streamback.options';
 import type { FeedbackStream } from '../streams/feedback-stream';
 import type { MainStream, StreamStatus } from '../streams/main-stream';
@@ -24,11 +27,13 @@ export class StreambackConnection {
   readonly main: MainStream;
   readonly feedback?: FeedbackStream;
   readonly producer: Producer;
+  private readonly json: JsonForm;
   private readonly inbox?: Inbox;
   private readonly writer?: FeedbackWriter;
   private listeners: readonly Listener[] = [];
   private listening?: Consumer;
   private users = 0;
+  private hasWarned = false;
   private closing?: Promise<void>;
 
   /** @throws StreambackConfigError */
@@ -42,15 +47,17 @@ export class StreambackConnection {
     if (streamsByDefault) {
       this.logger.warn("No streams are set: messages stay in this process. Set 'streams', or say 'memory://' to mean it.");
     }
-    const { leaseMs, feedbackTtlMs: ttlMs, maxPendingBytes } = this.options;
+    const { leaseMs, feedbackTtlMs: ttlMs, maxPendingBytes, bigint } = this.options;
+    this.json = { bigint, onNotFinite: this.warnOfNotFinite };
     if (this.feedback) {
-      this.inbox = new Inbox(this.feedback, { leaseMs, ttlMs, logger: this.logger });
+      this.inbox = new Inbox(this.feedback, { leaseMs, ttlMs, logger: this.logger, json: this.json });
       this.writer = new FeedbackWriter(this.feedback, ttlMs, this.logger, undefined, maxPendingBytes);
     }
     this.producer = new Producer(this.main, this.answering(), {
       ...this.options,
       defaults: this.options.requests,
       cancelTtlMs: ttlMs,
+      json: this.json,
       logger: this.logger,
     });
   }
@@ -60,10 +67,10 @@ export class StreambackConnection {
     return this.listening;
   }
 
-  /** Makes what listens; its owner starts and closes it. */
-  listen(listeners: readonly Listener[]): Consumer {
+  /** Makes what listens; its owner starts and closes it. @param hooks told what belongs to no listener */
+  listen(listeners: readonly Listener[], hooks?: ConnectionHooks<DeadLetter>): Consumer {
     this.listeners = listeners;
-    const options = { ...this.options, logger: this.logger, errorValue, isAnswer };
+    const options = { ...this.options, json: this.json, logger: this.logger, errorValue, isAnswer, hooks };
     return (this.listening = new Consumer(this.main, this.answering(), listeners, options));
   }
 
@@ -93,6 +100,13 @@ export class StreambackConnection {
     this.users -= 1;
     if (this.users === 0) await this.close();
   }
+
+  /** Once: what sends one sends more. */
+  private readonly warnOfNotFinite = (): void => {
+    if (this.hasWarned) return;
+    this.hasWarned = true;
+    this.logger.warn('A message or an answer has NaN or Infinity in it, as Python writes them: they are no JSON, and are read as null');
+  };
 
   /** What answers travel by; nothing where messages go one way only. */
   private answering(): ConsumerFeedback | undefined {

@@ -22,7 +22,15 @@ export class RemoteHandlers {
   options: StreambackListenerOptions = {};
   private readonly methods = new Map<string, RemoteMethod>();
 
-  constructor(readonly name: string) {}
+  readonly pattern: string;
+
+  /** @param topic the full topic name */
+  constructor(
+    readonly name: string,
+    readonly topic: string,
+  ) {
+    this.pattern = remotePattern(name);
+  }
 
   /** @throws StreambackConfigError INVALID_OPTION for a method that is there already, and for options that contradict another's */
   add(method: RemoteMethod): void {
@@ -34,7 +42,7 @@ export class RemoteHandlers {
       );
     }
     const { name: _name, connection: _connection, ...options } = method.options;
-    this.options = addListenerOptions(remotePattern(this.name), this.options, options);
+    this.options = addListenerOptions(this.pattern, this.options, options);
     this.methods.set(method.method, method);
   }
 

@@ -2,11 +2,13 @@ import { ClientProxy, type ReadPacket } from '@nestjs/microservices';
 import { AsyncSubject, defer, Observable } from 'rxjs';
 import { map } from 'rxjs/operators';
 import { StreambackConfigError } from '../common/errors';
-import { aName, invalidOption } from '../common/option-rules';
+import { aName, checkOptions, invalidOption } from '../common/option-rules';
 import { answersAs, type AnswerType } from '../producer/answer-type';
 import type { Lane } from '../producer/lane';
-import type { StreambackRequestOptions } from '../producer/request-options';
+import type { StreambackRequestDefaults, StreambackRequestOptions } from '../producer/request-options';
+import { isFeedbackTopic } from '../protocol/keys';
 import { topicOf } from '../protocol/topic-name';
+import { REQUEST_DEFAULT_RULES } from '../streamback.option-rules';
 import type { StreambackOptions } from '../streamback.options';
 import type { StreamStatus } from '../streams/main-stream';
 import { connectionOf, type StreambackConnection } from './connection';
@@ -123,6 +125,28 @@ export class StreambackClient extends ClientProxy<never> {
     if (wrong) throw invalidOption('remote.name', `'remote.name' must be ${wrong}, not ${String(name)}`);
     const record = new StreambackRecord(undefined, options);
     return remoteProxy(name, (call) => this.send(remotePattern(name), new StreambackRecord(call, record.options)));
+  }
+
+  /**
+   * Reads on the answers to a request that was sent with `feedback: 'list'`, by this or another process; by Python streamback, too, whose
+   * `continue_stream` does the same. Of several who read one list each gets a part.
+   * @param feedbackTopic `Lane.feedbackTopic` of the request
+   * @throws StreambackConfigError INVALID_OPTION; MISSING_CAPABILITY where the feedback stream has no lists
+   */
+  resume<Answer = any>(feedbackTopic: string, options: StreambackRequestDefaults = {}): Lane<Answer> {
+    checkOptions<StreambackRequestDefaults>(options, REQUEST_DEFAULT_RULES, 'resume');
+    if (!isFeedbackTopic(feedbackTopic)) {
+      throw invalidOption('feedbackTopic', `'feedbackTopic' must be one of 'streamback_feedback_…', not ${JSON.stringify(feedbackTopic)}`);
+    }
+    return this.connection.producer.resume<Answer>(feedbackTopic, options);
+  }
+
+  /**
+   * Resolves when all that was handed over so far, events and requests, is acknowledged by the broker.
+   * @throws the first failure since the last flush
+   */
+  flush(): Promise<void> {
+    return this.connection.producer.flush();
   }
 
   /**

@@ -1,6 +1,6 @@
 import { checkOptions } from '../common/option-rules';
 import type { AnswerType } from '../producer/answer-type';
-import type { StreambackRequestOptions } from '../producer/request-options';
+import type { FeedbackForm, StreambackRequestOptions } from '../producer/request-options';
 import { REQUEST_RULES } from '../streamback.option-rules';
 
 /** Data with options of its own: what `send`, `emit` and `open` take in place of bare data. Also how `null` is sent. */
@@ -58,6 +58,16 @@ export class StreambackRecordBuilder<Data = unknown, Answer = any> {
   /** Answers are made instances of this class, by `class-transformer`; it types the result of `send` and `open`. */
   setResponseType<Next>(responseType: AnswerType<Next>): StreambackRecordBuilder<Data, Next> {
     return (this as unknown as StreambackRecordBuilder<Data, Next>).set({ responseType });
+  }
+
+  /** How answers travel: `'list'` in a feedback list of the request's own, as Python streamback's. */
+  setFeedback(feedback: FeedbackForm): this {
+    return this.set({ feedback });
+  }
+
+  /** Answers of this group alone. */
+  setFromGroup(fromGroup: string): this {
+    return this.set({ fromGroup });
   }
 
   /** @throws StreambackConfigError INVALID_OPTION */

@@ -1,4 +1,4 @@
-import { Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices';
+import { Server, type BaseRpcContext, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices';
 import type { Observable } from 'rxjs';
 import { StreambackConfigError } from '../common/errors';
 import { invalidOption } from '../common/option-rules';
@@ -10,6 +10,7 @@ import { topicOf } from '../protocol/topic-name';
 import type { StreambackOptions } from '../streamback.options';
 import { DEFAULT_CONNECTION, getStreambackTransportId } from '../streamback.tokens';
 import type { StreamStatus } from '../streams/main-stream';
+import { contextOf, type AppLifecycle } from './app-lifecycle';
 import { assignedListeners, endWorkers } from './assigned-listeners';
 import { connectionOf, StreambackConnection } from './connection';
 import { WITHOUT_TRANSPORT } from './handler.explorer';
@@ -18,7 +19,22 @@ import { RemoteHandlers, remotePattern } from './remote-handlers';
 import type { RemoteMethod } from './remote.explorer';
 import { statusOf } from './status';
 import { StreambackBatchContext } from './streamback.batch-context';
-import { StreambackContext } from './streamback.context';
+import type { StreambackContext } from './streamback.context';
+
+/** What an app has besides the handlers that Nest gives a server. */
+export interface ServedApp {
+  /** Its hooks. @throws StreambackConfigError INVALID_OPTION */
+  lifecycle(): AppLifecycle;
+  /** A connection's remote methods. @throws StreambackConfigError INVALID_OPTION */
+  remotes(connection: string): readonly RemoteMethod[];
+}
+
+/** What takes the messages of one pattern. */
+interface Handlers extends Pick<PatternHandlers, 'pattern' | 'topic' | 'options'> {
+  readonly batch?: PatternHandlers['batch'];
+  readonly answering?: number;
+  handle(run: Run, context: StreambackContext): unknown;
+}
 
 /** Nest's transport strategy: every `@MessagePattern` and `@EventPattern` handler becomes a listener on its pattern's topic. */
 export class StreambackServer extends Server<never> implements CustomTransportStrategy {
@@ -29,16 +45,17 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
   private readonly isOfModule: boolean;
   private readonly patterns = new Map<string, PatternHandlers>();
   private consumer?: Consumer;
+  private isLeaving = false;
   private closing?: Promise<void>;
 
   /**
    * @param options those of `StreambackModule.forRoot`, or a connection that is shared with a client
-   * @param remotes finds the connection's remote methods, once all providers are there
+   * @param app whose hooks are called and whose remote methods are listened for; none without the module
    * @throws StreambackConfigError
    */
   constructor(
     options: StreambackOptions | StreambackConnection,
-    private readonly remotes: () => readonly RemoteMethod[] = () => [],
+    private readonly app?: ServedApp,
   ) {
     super();
     this.isOfModule = options instanceof StreambackConnection;
@@ -91,6 +108,7 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
 
   /** The first half of {@link close}: after it no handler runs; a shared client still works. Idempotent. */
   async drain(): Promise<void> {
+    this.isLeaving = true;
     await endWorkers();
     await this.consumer?.close();
   }
@@ -103,54 +121,68 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
   /** Not there: a stream has no events of its own. Use {@link status}. */
   on(): void {}
 
+  /** Internal. */
+  get connectionName(): string {
+    return this.connection.options.connection;
+  }
+
+  /** Whether it has handlers for a pattern. Internal. */
+  handles(pattern: string | object): boolean {
+    const route = this.normalizePattern(pattern as string);
+    return this.patterns.has(route) || this.remotes().some((handlers) => handlers.pattern === route);
+  }
+
+  /** A pattern as {@link StreambackContext.getPattern} gives it. Internal. */
+  routeOf(pattern: string | object): string {
+    return this.normalizePattern(pattern as string);
+  }
+
   private async start(): Promise<void> {
-    const { listeners: defaults, topicsPrefix } = this.connection.options;
-    const listeners = [...this.patterns.values()].map((handlers): Listener => {
-      const { pattern, topic, options, answering } = handlers;
+    const { topicsPrefix, connection, listeners: defaults, listenOnly } = this.connection.options;
+    const lifecycle = this.app?.lifecycle();
+    const starting = lifecycle?.startProcess();
+    if (starting) await starting;
+    if (this.isLeaving) return;
+    const all: Handlers[] = [...this.patterns.values(), ...this.remotes()];
+    const listeners = chosenPatterns(all, listenOnly).map((handlers): Listener => {
+      const { pattern, topic, options, answering = 1 } = handlers;
       if (answering > 1) this.connection.logger.log(`Requests to '${pattern}' are answered by ${answering} handlers, one after another`);
       return {
         pattern,
         topic,
         options: withDeadLetterTopic(withDefaults(options, defaults), topicsPrefix),
-        handle: (run) => this.process(run, new StreambackContext(run, pattern), (context) => handlers.handle(run, context)),
-        batch: this.batchOf(handlers),
+        handle: (run) => this.process(run, contextOf(run, pattern, connection), (context) => handlers.handle(run, context)),
+        batch: handlers.batch && this.batchOf(handlers as PatternHandlers),
+        hooks: lifecycle?.listenerHooks(connection, pattern),
       };
     });
-    const own = assignedListeners(this.connection, [...listeners, ...this.remoteListeners()]);
+    const own = assignedListeners(this.connection, listeners);
     if (own.length === 0) return;
-    this.consumer = this.connection.listen(own);
+    this.consumer = this.connection.listen(own, lifecycle?.connectionHooks(connection, own));
+    lifecycle?.listens(this.connection, own);
     await this.consumer.start();
   }
 
-  /** A listener for each name of remote methods. @throws StreambackConfigError INVALID_OPTION, INVALID_PATTERN */
-  private remoteListeners(): Listener[] {
-    const { group, listeners: defaults, topicsPrefix } = this.connection.options;
+  /** Remote methods, by their names. @throws StreambackConfigError INVALID_OPTION, INVALID_PATTERN */
+  private remotes(): RemoteHandlers[] {
+    const { group, connection, topicsPrefix } = this.connection.options;
     const byName = new Map<string, RemoteHandlers>();
-    for (const method of this.remotes()) {
+    for (const method of this.app?.remotes(connection) ?? []) {
       const { name = group } = method.options;
-      const handlers = byName.get(name) ?? new RemoteHandlers(name);
+      const handlers = byName.get(name) ?? new RemoteHandlers(name, topicOf(remotePattern(name), topicsPrefix));
       handlers.add(method);
       byName.set(name, handlers);
     }
-    return [...byName.values()].map((handlers) => {
-      const pattern = remotePattern(handlers.name);
-      if (this.patterns.has(pattern))
-        throw new StreambackConfigError('INVALID_PATTERN', `The pattern '${pattern}' is that of remote methods`);
-      return {
-        pattern,
-        topic: topicOf(pattern, topicsPrefix),
-        options: withDeadLetterTopic(withDefaults(handlers.options, defaults), topicsPrefix),
-        handle: (run) => this.process(run, new StreambackContext(run, pattern), (context) => handlers.handle(run, context)),
-      };
-    });
+    const taken = [...byName.values()].find(({ pattern }) => this.patterns.has(pattern));
+    if (taken) throw new StreambackConfigError('INVALID_PATTERN', `The pattern '${taken.pattern}' is that of remote methods`);
+    return [...byName.values()];
   }
 
   /** @throws StreambackConfigError INVALID_OPTION for batches that would never be full */
-  private batchOf(handlers: PatternHandlers): BatchListener | undefined {
-    const { pattern, batch } = handlers;
-    if (!batch) return undefined;
-    const { size, maxWaitMs } = batch;
-    const { maxInFlight } = this.connection.options;
+  private batchOf(handlers: PatternHandlers): BatchListener {
+    const { pattern } = handlers;
+    const { size, maxWaitMs } = handlers.batch!;
+    const { maxInFlight, connection } = this.connection.options;
     if (size > maxInFlight) {
       throw invalidOption(
         `batch(${pattern}).size`,
@@ -159,15 +191,19 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
       );
     }
     const handle = (run: BatchRun): unknown =>
-      this.process(run, new StreambackBatchContext(run, pattern), (context) => handlers.handleBatch(run, context));
+      this.process(run, new StreambackBatchContext(run, pattern, connection), (context) => handlers.handleBatch(run, context));
     return { size, maxWaitMs, handle };
   }
 
-  private process<Context>(run: Pick<Run, 'onOver'>, context: Context, handle: (context: Context) => unknown): unknown {
-    run.onOver = () => this.onProcessingEndHook?.(this.transportId, context as never);
+  private process<Context extends BaseRpcContext>(
+    run: Pick<Run, 'onOver'>,
+    context: Context,
+    handle: (context: Context) => unknown,
+  ): unknown {
+    run.onOver = () => this.onProcessingEndHook?.(this.transportId, context);
     return new Promise((resolve, reject) => {
       // The hook decides when, and in which context, the rest runs.
-      this.onProcessingStartHook(this.transportId, context as never, async () => {
+      this.onProcessingStartHook(this.transportId, context, async () => {
         try {
           resolve(await handle(context));
         } catch (error) {
@@ -176,6 +212,17 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
       });
     });
   }
+}
+
+/** Of all patterns those that this process listens to. @throws StreambackConfigError INVALID_OPTION where one of `only` has no handler */
+function chosenPatterns(all: readonly Handlers[], only: readonly string[] | undefined): readonly Handlers[] {
+  if (!only) return all;
+  for (const pattern of only) {
+    if (all.some((handlers) => handlers.pattern === pattern)) continue;
+    const known = all.map((handlers) => `'${handlers.pattern}'`).join(', ');
+    throw invalidOption('listenOnly', `'listenOnly' names '${pattern}', which has no handler`, `Patterns with a handler are: ${known}.`);
+  }
+  return all.filter((handlers) => only.includes(handlers.pattern));
 }
 
 /** A dead-letter topic is named as a pattern is: the connection's prefix goes before it. */

@@ -9,6 +9,7 @@ import {
   type Listener,
   type StreambackListenerOptions,
 } from '../../../lib/consumer/listener';
+import type { Run } from '../../../lib/consumer/run';
 import { currentCall } from '../../../lib/context/call-context';
 import { FeedbackWriter } from '../../../lib/inbox/feedback-writer';
 import { Inbox } from '../../../lib/inbox/inbox';
@@ -47,7 +48,8 @@ class NotingMainStream extends MemoryMainStream {
   }
 }
 
-type Options = Partial<ConsumerOptions & StreambackListenerOptions & Omit<BatchListener, 'handle'>>;
+type Hooks = NonNullable<Listener['hooks']>;
+type Options = { hooks?: Hooks } & Partial<Omit<ConsumerOptions, 'hooks'> & StreambackListenerOptions & Omit<BatchListener, 'handle'>>;
 
 describe('a batch listener', () => {
   let main: NotingMainStream;
@@ -86,13 +88,14 @@ describe('a batch listener', () => {
   const valuesOf = (batch: BatchRun): unknown[] => batch.runs.map(({ envelope }) => envelope.value);
 
   async function serve(handle: (values: unknown[], batch: BatchRun) => unknown, options: Options = {}): Promise<void> {
-    const { size = 3, maxWaitMs = 30, concurrency, order, retry, cancellable, deadLetterTopic, ...others } = options;
+    const { size = 3, maxWaitMs = 30, concurrency, order, retry, cancellable, deadLetterTopic, hooks, ...others } = options;
     const given = { concurrency, order, retry, cancellable, deadLetterTopic };
     const said = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
     const listener: Listener = {
       pattern: 'work',
       topic: 'work',
       options: { ...DEFAULT_LISTENER_OPTIONS, ...said },
+      hooks,
       handle: () => expect.unreachable('a batch listener takes batches'),
       batch: {
         size,
@@ -419,6 +422,42 @@ describe('a batch listener', () => {
     await new Promise((resolve) => setImmediate(resolve));
     await consumer.close();
     expect([main.released, await letters()]).toEqual([['0'], []]);
+  });
+
+  it('hooks are told of each message: before the handler, of each try, of its failure, and of its end, which is awaited', async () => {
+    const told: unknown[] = [];
+    const hear =
+      (what: string) =>
+      (run: Run, about?: { status?: string; answers?: number; attempt?: number } | unknown): void => {
+        const { status, answers, attempt } = (about ?? {}) as { status?: string; answers?: number; attempt?: number };
+        told.push([what, run.envelope.value, status ?? attempt, answers].filter((each) => each !== undefined).join(' '));
+      };
+    const hooks: Hooks = {
+      begin: async (run) => hear('begin')(run),
+      end: async (run, result) => {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        expect(main.settled).toEqual([]);
+        hear('end')(run, result);
+      },
+      error: hear('error'),
+      retry: hear('retry'),
+    };
+    await serve(
+      (values, batch) => {
+        told.push(`handle ${values.join(' ')}`);
+        if (values.includes(2)) {
+          batch.noteFailure(new TypeError('2'));
+          throw new TypeError('2');
+        }
+        return values;
+      },
+      { size: 2, hooks, retry: { times: 1, delayMs: 1 } },
+    );
+    const outcomes = await Promise.allSettled([ask(1), ask(2)]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+    await allSettled();
+    const tries = ['handle 1 2', 'retry 1 1', 'retry 2 1', 'handle 1 2', 'handle 1', 'handle 2'];
+    expect(told).toEqual(['begin 1', 'begin 2', ...tries, 'error 2', 'end 1 done 1', 'end 2 failed 0']);
   });
 
   it('M4: what was handled and cannot be answered comes again, before what waits behind it', async () => {

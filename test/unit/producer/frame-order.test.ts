@@ -103,7 +103,7 @@ describe('FrameOrder', () => {
     for (const event of ['response', 'response', 'response_end'] as const) {
       expect(order.accept({ event, hasValue: true, value: 1, sourceGroup: 'py', bytes: 1 })).toBe('deliver');
     }
-    expect([order.instance, order.currentAttempt]).toEqual([undefined, 0]);
+    expect([order.instance, order.currentAttempt]).toEqual([undefined, 1]);
   });
 
   it.each(['run', 'attempt', 'instance'] as const)('refuses a numbered frame without %s', (field) => {
@@ -128,7 +128,7 @@ describe('FrameOrder', () => {
   });
 
   it('F4: one that asked to see restarts follows the newest run after answers, too, and counts the attempts itself', () => {
-    const order = new FrameOrder(true);
+    const order = new FrameOrder({ followsRestarts: true });
     const seen = (short: Short) => [order.accept(frame(short)), order.currentAttempt, order.hasEmitted];
     expect(seen(['v', 0, 5, 1, 'A'])).toEqual(['deliver', 1, true]);
     expect(seen(['v', 0, 5, 2, 'A'])).toEqual(['deliver', 2, true]);
@@ -139,7 +139,7 @@ describe('FrameOrder', () => {
   });
 
   it('F4: after a loss another consumer is followed from its start; the same one is followed on, should it live', () => {
-    const order = new FrameOrder(true);
+    const order = new FrameOrder({ followsRestarts: true });
     order.accept(frame(['v', 0, 5, 1, 'A']));
     order.forget();
     expect(order.instance).toBeUndefined();
