@@ -19,6 +19,7 @@ export { ListenerStats, type ListenerStatsOptions } from './extensions/listener-
 export { StreambackHealth, type StreambackHealthResult } from './health/streamback.health';
 export type { StreambackConnectionHealth, StreambackHealthStatus } from './health/verdict';
 export type { AnswerType } from './producer/answer-type';
+export type { GatherResult, GatheredAnswers } from './producer/gather-request';
 export type { Lane, LaneReadOptions } from './producer/lane';
 export type { FeedbackForm, StreambackRequestDefaults, StreambackRequestOptions } from './producer/request-options';
 export { CronExpression } from './scheduler/cron-expression';
@@ -39,6 +40,7 @@ export type { StreambackRedisOptions } from './streams/redis/redis.options';
 export type * from './streams/schedule-store';
 export type { SupervisedWorker, SupervisorTick, WorkerInfo, WorkerStatus } from './common/process-role';
 export { BatchPattern, type StreambackBatchOptions } from './transport/batch-pattern.decorator';
+export type { StreambackGatherOptions } from './transport/gather-options';
 export { StreambackLifecycle, type StreambackLifecycleHooks, type StreambackLifecycleOptions } from './transport/lifecycle.decorator';
 export { listener } from './transport/listener';
 export { Remote, type StreambackRemoteOptions } from './transport/remote.decorator';

@@ -4,6 +4,7 @@ import { map } from 'rxjs/operators';
 import { StreambackConfigError } from '../common/errors';
 import { aName, checkOptions, invalidOption } from '../common/option-rules';
 import { answersAs, type AnswerType } from '../producer/answer-type';
+import type { GatherObserver, GatherResult } from '../producer/gather-request';
 import type { Lane } from '../producer/lane';
 import type { StreambackRequestDefaults, StreambackRequestOptions } from '../producer/request-options';
 import { isFeedbackTopic } from '../protocol/keys';
@@ -12,6 +13,7 @@ import { REQUEST_DEFAULT_RULES } from '../streamback.option-rules';
 import type { StreambackOptions } from '../streamback.options';
 import type { StreamStatus } from '../streams/main-stream';
 import { connectionOf, type StreambackConnection } from './connection';
+import { gatherWish, mappedResult, type StreambackGatherOptions } from './gather-options';
 import { remotePattern } from './remote-handlers';
 import { statusOf } from './status';
 import { StreambackRecord } from './streamback.record';
@@ -111,6 +113,30 @@ export class StreambackClient extends ClientProxy<never> {
     const lane = this.connection.producer.open<Answer>(packet.route, packet.data, packet.options);
     lane.type = packet.options.responseType as AnswerType<Answer> | undefined;
     return lane;
+  }
+
+  /**
+   * Sends a request to several groups that listen to its pattern, and gives what each has answered, once: when all that were named, or as
+   * many as were asked for, have come to their end, or when the time is up, which is no error. Cold; unsubscribing stops the handlers.
+   * @param pattern as given to `@MessagePattern`
+   * @param data what JSON can hold, or a {@link StreambackRecord}, whose `timeoutMs` and `fromGroup` are of no use here
+   * @throws StreambackConfigError INVALID_OPTION
+   * @throws (through the Observable) what keeps the request from being sent, INBOX_LOST; what a group fails with is in its answers
+   */
+  gather<Answer = any, Data = any>(
+    pattern: any,
+    data: Data | StreambackRecord<Data, Answer>,
+    options: StreambackGatherOptions,
+  ): Observable<GatherResult<Answer>> {
+    const wish = gatherWish(options);
+    return new Observable<GatherResult<Answer>>((subscriber) => {
+      const packet = this.packet(pattern, data);
+      const { responseType } = packet.options;
+      const made = responseType && answersAs<Answer>(responseType as AnswerType<Answer>);
+      const observer = made ? mappedResult(subscriber, made) : (subscriber as GatherObserver);
+      const request = this.connection.producer.gather(packet.route, packet.data, packet.options, wish, observer);
+      return () => request.close();
+    });
   }
 
   /**

@@ -428,9 +428,9 @@ describe('a batch listener', () => {
     const told: unknown[] = [];
     const hear =
       (what: string) =>
-      (run: Run, about?: { status?: string; answers?: number; attempt?: number } | unknown): void => {
+      (run: Run, about?: unknown): void => {
         const { status, answers, attempt } = (about ?? {}) as { status?: string; answers?: number; attempt?: number };
-        told.push([what, run.envelope.value, status ?? attempt, answers].filter((each) => each !== undefined).join(' '));
+        told.push([what, run.envelope.value, status ?? attempt, answers].filter((each) => each !== undefined));
       };
     const hooks: Hooks = {
       begin: async (run) => hear('begin')(run),
@@ -444,7 +444,7 @@ describe('a batch listener', () => {
     };
     await serve(
       (values, batch) => {
-        told.push(`handle ${values.join(' ')}`);
+        told.push(['handle', ...values]);
         if (values.includes(2)) {
           batch.noteFailure(new TypeError('2'));
           throw new TypeError('2');
@@ -456,8 +456,8 @@ describe('a batch listener', () => {
     const outcomes = await Promise.allSettled([ask(1), ask(2)]);
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
     await allSettled();
-    const tries = ['handle 1 2', 'retry 1 1', 'retry 2 1', 'handle 1 2', 'handle 1', 'handle 2'];
-    expect(told).toEqual(['begin 1', 'begin 2', ...tries, 'error 2', 'end 1 done 1', 'end 2 failed 0']);
+    const tries = [['handle', 1, 2], ['retry', 1, 1], ['retry', 2, 1], ['handle', 1, 2], ['handle', 1], ['handle', 2]]; // prettier-ignore
+    expect(told).toEqual([['begin', 1], ['begin', 2], ...tries, ['error', 2], ['end', 1, 'done', 1], ['end', 2, 'failed', 0]]);
   });
 
   it('M4: what was handled and cannot be answered comes again, before what waits behind it', async () => {
