@@ -3,7 +3,8 @@ import { StreambackConnectionError, StreambackPublishError } from '../../../lib/
 import { runInCall } from '../../../lib/context/call-context';
 import { FeedbackWriter } from '../../../lib/inbox/feedback-writer';
 import { Inbox } from '../../../lib/inbox/inbox';
-import { Producer, type ProducerOptions } from '../../../lib/producer/producer';
+import { Producer } from '../../../lib/producer/producer';
+import type { ProducerOptions } from '../../../lib/producer/producer-options';
 import type { StreambackRequestOptions } from '../../../lib/producer/request-options';
 import { decodeControl } from '../../../lib/protocol/control-message';
 import { decodeEnvelope, type Envelope } from '../../../lib/protocol/envelope';
