@@ -7,11 +7,12 @@ import { HOOK_NAMES } from '../../lib/lifecycle/hooks';
 
 const page = readFileSync(resolve(__dirname, '../../docs/lifecycle.md'), 'utf8');
 
-/** The first cells of the tables under a heading, with the second. */
+/** The first cells of the tables of options and hooks under a heading, with the second. */
 function rowsUnder(heading: string): Map<string, string> {
   const section = page.split(/^## /m).find((text) => text.startsWith(`${heading}\n`)) ?? '';
   const rows = section.split('\n').map((line) => line.split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll('`', '')));
-  return new Map(rows.flatMap(([, name, value]) => (name !== undefined && value !== undefined ? [[name, value] as const] : [])));
+  // Those of fields have two columns.
+  return new Map(rows.flatMap(([, name = '', value = '', ...more]) => (more.length > 1 ? [[name, value] as const] : [])));
 }
 
 const shown = (value: number | boolean): string =>
