@@ -1,6 +1,7 @@
 import { Controller, type INestMicroservice, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Ctx, MessagePattern, Payload } from '@nestjs/microservices';
+import { AssignerProtocol } from 'kafkajs';
 import { firstValueFrom } from 'rxjs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { StreambackClient, StreambackContext, StreambackModule, StreambackRecord, StreambackServer } from '../../lib';
@@ -20,7 +21,7 @@ interface Keyed {
 }
 
 const KEYS = 20;
-const IDLE_TIMEOUT_MS = 40_000;
+const IDLE_TIMEOUT_MS = 90_000;
 
 describeWith(['kafka', 'own-redis', 'python'], 'A group with Python and Nest members', ({ kafkaUrl, pythonPath }) => {
   const prefix = freshName('shared');
@@ -101,25 +102,36 @@ describeWith(['kafka', 'own-redis', 'python'], 'A group with Python and Nest mem
     const by = (kind: Keyed['by']): number => [...answers.values()].flat().filter((answer) => answer.by === kind).length;
     const more = async (what: string, kinds: readonly Keyed['by'][]): Promise<void> => {
       const before = kinds.map(by);
-      await eventually(what, () => kinds.every((kind, index) => by(kind) > before[index]! + 20), { timeoutMs: 60_000 });
+      const startedAt = performance.now();
+      await eventually(what, () => kinds.every((kind, index) => by(kind) > before[index]! + 20), { timeoutMs: 90_000 }).catch(
+        async (cause: unknown) => {
+          const now = kinds.map((kind, index) => `${kind} ${by(kind) - before[index]!}`).join(', ');
+          throw new Error(`${what}: ${now}; ${(await membersOf(kafkaUrl, group)).join('; ')}`, { cause });
+        },
+      );
+      console.info(`${what}: after ${Math.round(performance.now() - startedAt)} ms`);
     };
 
     const firstPython = await startPythonMember();
     const senders = Array.from({ length: KEYS }, (_, key) => sendAll(`key-${key}`));
-    await more('Python alone answers', ['python']);
-    const firstNest = await startNest();
-    await more('both answer', ['python', 'nest']);
-    const { members } = await membersOf(kafkaUrl, group);
-    const secondPython = await startPythonMember();
-    await more('both answer with two of Python', ['python', 'nest']);
-    await firstPython.stop();
-    await more('both answer after one of Python has gone', ['python', 'nest']);
-    await startNest();
-    await firstNest.close();
-    await more('both answer after Nest members have changed', ['python', 'nest']);
-    await secondPython.stop();
-    await more('Nest alone answers', ['nest']);
-    sending = false;
+    let members = 0;
+    try {
+      await more('Python alone answers', ['python']);
+      const firstNest = await startNest();
+      await more('both answer', ['python', 'nest']);
+      members = (await membersOf(kafkaUrl, group)).length;
+      const secondPython = await startPythonMember();
+      await more('both answer with two of Python', ['python', 'nest']);
+      await firstPython.stop();
+      await more('both answer after one of Python has gone', ['python', 'nest']);
+      await startNest();
+      await firstNest.close();
+      await more('both answer after Nest members have changed', ['python', 'nest']);
+      await secondPython.stop();
+      await more('Nest alone answers', ['nest']);
+    } finally {
+      sending = false;
+    }
     await Promise.all(senders);
 
     const seen = [
@@ -143,16 +155,20 @@ describeWith(['kafka', 'own-redis', 'python'], 'A group with Python and Nest mem
     expect(counts).toMatchObject({ unanswered: 0, lost: 0, answeredTwice: 0 });
     expect(counts.byPython).toBeGreaterThan(40);
     expect(counts.byNest).toBeGreaterThan(60);
-  }, 240_000);
+  }, 300_000);
 });
 
-/** How many members a group has, and by what protocol they share its partitions. */
-async function membersOf(kafkaUrl: string, group: string): Promise<{ members: number; protocol: string }> {
+/** Who is in a group, and what each has of it. */
+async function membersOf(kafkaUrl: string, group: string): Promise<string[]> {
   const admin = rawKafka(kafkaUrl).admin();
   await admin.connect();
   try {
     const { groups } = await admin.describeGroups([group]);
-    return { members: groups[0]!.members.length, protocol: groups[0]!.protocol };
+    const { state, protocol, members } = groups[0]!;
+    return members.map(({ clientId, memberAssignment }) => {
+      const assigned = AssignerProtocol.MemberAssignment.decode(memberAssignment)?.assignment ?? {};
+      return `${clientId}: ${JSON.stringify(assigned)} (${state}, ${protocol})`;
+    });
   } finally {
     await admin.disconnect();
   }
