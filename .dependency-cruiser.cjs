@@ -26,6 +26,7 @@ module.exports = {
     only('context', ['common/', 'protocol/'], 'context is beneath producer and consumer.'),
     only('inbox', ['common/', 'protocol/', 'context/', CONTRACTS], 'inbox is beneath producer and consumer.'),
     only('lifecycle', ['common/', 'protocol/', 'context/', CONTRACTS], 'lifecycle is beneath producer and consumer.'),
+    only('extensions', ['common/', 'lifecycle/', 'transport/'], 'extensions are written as users write theirs: by the hooks and Nest.'),
     only('workers', ['common/'], 'workers knows servers by what a supervisor needs of them (common/process-role.ts).'),
     only('producer', FLOW, 'producer knows contracts, not adapters, and not the consumer.'),
     only('consumer', FLOW, 'consumer knows contracts, not adapters, and not the producer.'),
@@ -53,9 +54,9 @@ module.exports = {
     },
     {
       name: 'transport-is-outermost',
-      comment: 'Nothing imports transport but the root files and testing.',
+      comment: 'Nothing imports transport but the root files, testing, and extensions, which use its decorators as apps do.',
       severity: 'error',
-      from: { path: '^lib/', pathNot: ['^lib/transport/', '^lib/testing/', `^lib/${ROOT_FILES}`] },
+      from: { path: '^lib/', pathNot: ['^lib/(transport|testing|extensions)/', `^lib/${ROOT_FILES}`] },
       to: { path: '^lib/transport/' },
     },
     {
@@ -92,7 +93,11 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^lib/',
-        pathNot: ['^lib/(transport|scheduler|gateway|health|cli)/', '^lib/workers/[^/]*bootstrap[^/]*\\.ts$', `^lib/${ROOT_FILES}`],
+        pathNot: [
+          '^lib/(transport|scheduler|extensions|gateway|health|cli)/',
+          '^lib/workers/[^/]*bootstrap[^/]*\\.ts$',
+          `^lib/${ROOT_FILES}`,
+        ],
       },
       to: { path: packages('@nestjs') },
     },

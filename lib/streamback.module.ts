@@ -15,6 +15,7 @@ import { ModulesContainer } from '@nestjs/core';
 import { invalidOption } from './common/option-rules';
 import { StreambackHealth } from './health/streamback.health';
 import { StreambackConnections } from './streamback.connections';
+import { StreambackLifecycleModule, StreambackLifecycles } from './streamback.lifecycle';
 import type { StreambackOptions, StreambackOptionsFactory } from './streamback.options';
 import { StreambackSchedules, StreambackSchedulesModule } from './streamback.schedules';
 import {
@@ -51,23 +52,29 @@ export interface StreambackModuleAsyncOptions extends Pick<ModuleMetadata, 'impo
  * Started after, and shut down before any other module: methods are called and handlers are drained while what they use lives. Schedules end
  * first, so that nothing new comes of them.
  */
-@Module({ imports: [StreambackSchedulesModule] })
+@Module({ imports: [StreambackSchedulesModule, StreambackLifecycleModule] })
 class StreambackDrainModule implements OnApplicationBootstrap, OnModuleDestroy {
   constructor(
     @Inject(ModulesContainer) modules: ModulesContainer,
     @Inject(StreambackConnections) private readonly connections: StreambackConnections,
     @Inject(StreambackSchedules) private readonly schedules: StreambackSchedules,
+    @Inject(StreambackLifecycles) private readonly lifecycles: StreambackLifecycles,
   ) {
     setShutdownOrder(modules, StreambackDrainModule, -1);
   }
 
   onApplicationBootstrap(): void {
+    this.lifecycles.check();
     this.schedules.start();
   }
 
   async onModuleDestroy(): Promise<void> {
+    const startedAt = performance.now();
     await this.schedules.end();
     await Promise.all(this.connections.servers().map((server) => server.drain()));
+    for (const connection of this.connections.all()) {
+      connection.endRequests(Math.max(0, connection.options.drainTimeoutMs - (performance.now() - startedAt)));
+    }
   }
 }
 
@@ -92,7 +99,7 @@ class StreambackDrainModule implements OnApplicationBootstrap, OnModuleDestroy {
 class StreambackSharedModule {}
 
 /** Registers a connection: its `StreambackServer`, and its `StreambackClient` for `@InjectStreamback()`. Shut down after all others. */
-@Module({ imports: [StreambackDrainModule, StreambackSharedModule, StreambackSchedulesModule] })
+@Module({ imports: [StreambackDrainModule, StreambackSharedModule, StreambackSchedulesModule, StreambackLifecycleModule] })
 export class StreambackModule {
   constructor(@Inject(ModulesContainer) modules: ModulesContainer) {
     refuseTwins(modules);
@@ -199,7 +206,11 @@ function dynamicModule(connection: string, isGlobal: boolean, providers: Provide
     global: isGlobal,
     providers: [
       ...providers,
-      { provide: server, inject: [shared], useFactory: (made: StreambackConnection) => new StreambackServer(made) },
+      {
+        provide: server,
+        inject: [shared, StreambackLifecycles],
+        useFactory: (made: StreambackConnection, lifecycles: StreambackLifecycles) => new StreambackServer(made, lifecycles),
+      },
       { provide: client, inject: [shared], useFactory: (made: StreambackConnection) => new StreambackClient(made) },
       {
         provide: ConnectionLifecycle,

@@ -38,9 +38,38 @@ export interface SupervisedListener {
   readonly processes: unknown;
 }
 
+/** `draining`: it takes nothing more, and ends once what it handles is done. */
+export type WorkerStatus = 'starting' | 'serving' | 'draining' | 'gone';
+
+/** A worker, as its parent sees it. */
+export interface SupervisedWorker extends WorkerInfo {
+  /** Nothing where the process could not be started. */
+  readonly pid: number | undefined;
+  readonly status: WorkerStatus;
+  /** Since it was started, in ms. */
+  readonly ageMs: number;
+  /** Its memory (RSS) in bytes, as it said within the last second; 0 before it first speaks. */
+  readonly rssBytes: number;
+}
+
+/** What the parent of workers knows, each time it has looked at the lag. */
+export interface SupervisorTick {
+  /** Messages that the group has not handled, of all listeners; null while it cannot be read. */
+  readonly lag: number | null;
+  readonly workers: readonly SupervisedWorker[];
+  /**
+   * Replaces a worker: a new one serves first, then the old one is drained. One at a time over all workers. Never rejects.
+   * @param id a worker's `id`
+   * @returns whether it was; not where another is being replaced or the new one did not come up, and then the old one stays
+   */
+  replace(id: number): Promise<boolean>;
+}
+
 /** Runs the listeners of this process's servers in workers. */
 export interface WorkerSupervisor {
   supervise(server: SupervisedServer): void;
+  /** Has `listener` called each time the lag was looked at. It must not throw. */
+  onTick(listener: (tick: SupervisorTick) => void): void;
   /** Ends the workers. Idempotent. */
   end(): Promise<void>;
 }

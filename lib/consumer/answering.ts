@@ -29,6 +29,8 @@ export interface AnsweredRun {
   readonly run: number;
   readonly attempt: number;
   readonly onGone: (reason: StreambackAbortError) => void;
+  /** Called with each answer. */
+  readonly onAnswer?: (() => void) | undefined;
 }
 
 /** Gives each run of a request its {@link Responder}. */
@@ -60,7 +62,7 @@ export class Answering {
     const { stream, writer, inbox: own } = this.feedback;
     const byInbox = inbox !== undefined && id !== undefined;
     if (!byInbox && !stream.capabilities.lists) return null;
-    const { pattern, maxBuffered, run, attempt, onGone } = answered;
+    const { pattern, maxBuffered, run, attempt, onGone, onAnswer } = answered;
     return new Responder({
       writer,
       pattern,
@@ -69,6 +71,7 @@ export class Answering {
       maxBuffered,
       credit,
       onGone,
+      onAnswer,
       target: byInbox ? { form: 'inbox', key: inbox } : { form: 'list', key: feedbackTopic },
       // Only our own clients give an id, and only they know numbered frames.
       format: id === undefined ? listFrames(sourceGroup) : runFrames({ id, sourceGroup, run, attempt, instance: own.key }),

@@ -1,11 +1,12 @@
 import { SYSTEM_CLOCK, type Clock } from '../common/clock';
 import { StreambackError, type StreambackMessageError } from '../common/errors';
+import type { ConnectionHooks } from '../lifecycle/told-hooks';
 import { decodeEnvelope, withoutRequester, type Envelope } from '../protocol/envelope';
 import type { MainStream, MainStreamDelivery, MainStreamMessage, MainStreamSubscription, TopicPartition } from '../streams/main-stream';
 import { Answering, type ConsumerFeedback } from './answering';
 import { ClientCheck } from './client-check';
 import type { ConsumerFacts } from './consumer-facts';
-import { wasPutAside } from './dead-letter';
+import { wasPutAside, type DeadLetter } from './dead-letter';
 import { DeadLetters } from './dead-letters';
 import { DuplicateGuard } from './duplicate-guard';
 import { KeyOrder, type Slot } from './key-order';
@@ -13,7 +14,8 @@ import type { Listener } from './listener';
 import { allOf, Opening } from './opening';
 import { CLOCK_TOLERANCE_MS } from './run';
 import { RunRegistry } from './run-registry';
-import { describeError, Runner, type RunOutcome, type RunResult, type RunnerOptions } from './runner';
+import type { RunOutcome, RunResult } from './run-result';
+import { describeError, Runner, type RunnerOptions } from './runner';
 import type { Task } from './task';
 import { Unheard } from './unheard';
 
@@ -21,6 +23,8 @@ export interface ConsumerOptions extends RunnerOptions {
   readonly maxInFlight: number;
   readonly drainTimeoutMs: number;
   readonly leaseMs: number;
+  /** Told what belongs to no listener. */
+  readonly hooks?: ConnectionHooks<DeadLetter> | undefined;
   readonly clock?: Clock;
 }
 
@@ -61,7 +65,13 @@ export class Consumer {
   ) {
     this.clock = options.clock ?? SYSTEM_CLOCK;
     this.registry = new RunRegistry(feedback?.stream, options.leaseMs, this.clock);
-    this.deadLetters = new DeadLetters(main, options.group, options.logger, this.clock, (delivery) => this.isLeaving(delivery));
+    this.deadLetters = new DeadLetters(main, {
+      group: options.group,
+      logger: options.logger,
+      clock: this.clock,
+      isLeaving: (delivery) => this.isLeaving(delivery),
+      toldOf: (topic) => (this.bound.get(topic)?.listener ?? options).hooks?.deadLetter,
+    });
     this.opening = new Opening({ open: () => this.open(), group: options.group, logger: options.logger });
     const answering = new Answering(feedback, options);
     this.unheard = new Unheard(answering, this.deadLetters, options.logger);
@@ -137,6 +147,7 @@ export class Consumer {
       onRebalance: ({ assigned, revoked }) => {
         for (const place of revoked) this.assigned.delete(placeOf(place));
         for (const place of assigned) this.assigned.add(placeOf(place));
+        this.options.hooks?.rebalance?.({ assigned, revoked });
       },
     });
     if (this.closing) await this.subscription.close();

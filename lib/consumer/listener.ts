@@ -1,3 +1,5 @@
+import type { ListenerHooks } from '../lifecycle/told-hooks';
+import type { DeadLetter } from './dead-letter';
 import type { StreambackRetryOptions } from './retry';
 import type { Run } from './run';
 
@@ -65,4 +67,6 @@ export interface Listener {
    * what it throws is an error for the requester, as it stands.
    */
   handle(run: Run): unknown;
+  /** Told of its messages; nothing where nobody listens. */
+  readonly hooks?: ListenerHooks<Run, DeadLetter> | undefined;
 }

@@ -33,6 +33,8 @@ export interface ResponderOptions {
   readonly credit: number | undefined;
   /** Nobody reads any more. */
   readonly onGone: (reason: StreambackAbortError) => void;
+  /** Called with each answer that is taken. */
+  readonly onAnswer?: (() => void) | undefined;
 }
 
 type Ending = { readonly kind: 'end' } | { readonly kind: 'error'; readonly text: string; readonly details: ErrorDetails };
@@ -116,6 +118,7 @@ export class Responder implements FeedbackSource {
     if (this.made + this.held.size < this.credit) this.addPending(json.length);
     this.held.push(json);
     this.heldBytes += json.length;
+    this.options.onAnswer?.();
     this.schedule();
   }
 

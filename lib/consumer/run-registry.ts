@@ -13,7 +13,7 @@ export class RunRegistry implements ControlReceivers {
   /** Runs of requests by the request's id: what control is for. */
   private readonly requests = new Map<string, Run>();
   /** Runs by what revokes their deliveries: one abort listener a partition, not one a message. */
-  private readonly owned = new WeakMap<AbortSignal, Set<Run>>();
+  private readonly owned = new WeakMap<AbortSignal, Set<Pick<Run, 'abort'>>>();
   private readonly deadlines: Deadlines;
   private readonly silence: SilenceWatch;
   private readonly clients?: ClientWatch;
@@ -39,6 +39,20 @@ export class RunRegistry implements ControlReceivers {
     this.ownedBy(revoked).delete(run);
   }
 
+  /** Waits for what is done for a message beside its handler, but no longer than the message is ours. @param work never rejects */
+  async untilRevoked(work: Promise<void>, revoked: AbortSignal): Promise<void> {
+    if (revoked.aborted) return;
+    const owned = this.ownedBy(revoked);
+    await new Promise<void>((resolve) => {
+      const waiting = { abort: () => resolve() };
+      owned.add(waiting);
+      void work.then(() => {
+        owned.delete(waiting);
+        resolve();
+      });
+    });
+  }
+
   /** A client says something of its request. */
   onControl(message: ControlMessage): void {
     const run = this.requests.get(message.id);
@@ -57,10 +71,10 @@ export class RunRegistry implements ControlReceivers {
     this.clients?.close();
   }
 
-  private ownedBy(revoked: AbortSignal): Set<Run> {
+  private ownedBy(revoked: AbortSignal): Set<Pick<Run, 'abort'>> {
     const known = this.owned.get(revoked);
     if (known) return known;
-    const runs = new Set<Run>();
+    const runs = new Set<Pick<Run, 'abort'>>();
     this.owned.set(revoked, runs);
     revoked.addEventListener('abort', () => [...runs].forEach((run) => run.abort(reasonOf(revoked))), { once: true });
     return runs;

@@ -26,6 +26,8 @@ export class Run implements CallContext, Expiring {
   onOver?: () => void;
   /** Set while an answer that is a source itself is written: what its handler has to say next waits for it. */
   nested?: Promise<void> | undefined;
+  /** What handlers and hooks are given of it, once somebody needs that. */
+  context: unknown;
   /** It has ended, for whatever reason. */
   isOver = false;
   private failedBy: unknown;
@@ -125,7 +127,7 @@ export class Run implements CallContext, Expiring {
   }
 
   /** Nobody waits any more for what an aborted handler waits for. */
-  private untilAborted(work: Promise<void>): Promise<void> {
+  untilAborted(work: Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
       const forget = this.onAbort(() => resolve());
       work.then(resolve, reject).finally(forget);

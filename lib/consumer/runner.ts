@@ -8,12 +8,14 @@ import type { Answering, AnsweringOptions } from './answering';
 import type { Envelope } from '../protocol/envelope';
 import type { DeadLetterFacts } from './dead-letter';
 import type { DeadLetters } from './dead-letters';
+import { HookedMessage } from './hooked-message';
 import type { Slot } from './key-order';
 import type { Listener } from './listener';
 import { pump } from './pump';
 import { retryDelayMs } from './retry';
 import { INBOX_LOST, Run } from './run';
 import type { RunRegistry } from './run-registry';
+import type { RunOutcome, RunResult } from './run-result';
 import type { Task } from './task';
 
 export interface RunnerOptions extends AnsweringOptions {
@@ -22,15 +24,6 @@ export interface RunnerOptions extends AnsweringOptions {
   readonly logger: StreambackLogger;
   /** What a requester is told of an error: as Nest's own transports tell it. */
   readonly errorValue: (error: unknown) => unknown;
-}
-
-/** `again`: it was aborted, and the message is to be delivered again. */
-export type RunOutcome = 'done' | 'failed' | 'again';
-
-export interface RunResult {
-  readonly outcome: RunOutcome;
-  /** Set where the handler was stopped and may still be at work: resolves when it has really ended. Never rejects. */
-  readonly lingering?: Promise<unknown>;
 }
 
 /** What a handler failed with. */
@@ -64,29 +57,52 @@ export class Runner {
    * @param attempt from 1
    * @throws StreambackError when the end cannot be written
    */
-  async run(task: Task, attempt: number, slot: Slot): Promise<RunResult> {
+  run(task: Task, attempt: number, slot: Slot): Promise<RunResult> {
+    const { hooks } = task.listener;
+    return hooks ? this.runTelling(task, attempt, slot, new HookedMessage(hooks)) : this.tries(task, attempt, slot);
+  }
+
+  private async runTelling(task: Task, attempt: number, slot: Slot, hooked: HookedMessage): Promise<RunResult> {
+    let outcome: RunOutcome = 'failed';
+    try {
+      const result = await this.tries(task, attempt, slot, hooked);
+      outcome = result.outcome;
+      return result;
+    } catch (error) {
+      hooked.unanswered(error);
+      throw error;
+    } finally {
+      const told = hooked.end(outcome);
+      if (told) await this.registry.untilRevoked(told, task.delivery.revoked);
+    }
+  }
+
+  private async tries(task: Task, attempt: number, slot: Slot, hooked?: HookedMessage): Promise<RunResult> {
     const firstAt = this.clock.now();
     let delayMs: number | undefined;
     let failures = 0;
     for (let tries = 1; ; tries++) {
       if (this.answering.isUnreachable(task.envelope) && !(await this.reachable(task))) return { outcome: 'again' };
       if (task.delivery.revoked.aborted) return { outcome: 'again' };
-      const run = this.begin(task, attempt + tries - 1);
+      const run = this.begin(task, attempt + tries - 1, hooked);
       try {
         if (delayMs !== undefined) {
           await slot.rest(this.delay(delayMs, run));
           if (this.leaving) return this.abandoned(run, 'again');
         }
         if (run.expiresAt <= this.clock.now()) run.expire();
+        if (hooked && !run.aborted) await hooked.begin(run);
         const failed = run.aborted ? undefined : await this.attempt(run, task.listener);
         if (failed && !run.aborted) {
-          if (this.isFailure(run, failed)) {
+          const cause = run.failure ?? failed.error;
+          const isFailure = this.isFailure(run, failed);
+          if (isFailure) {
             failures += 1;
-            const cause = run.failure ?? failed.error;
             delayMs = this.retryDelayMs(run, task.listener, failures, cause);
             if (delayMs !== undefined) continue;
-            if (!(await this.putAside(run, task, { attempts: failures, firstAt }, cause))) return { outcome: 'again' };
           }
+          task.listener.hooks?.error?.(run, cause);
+          if (isFailure && !(await this.putAside(run, task, { attempts: failures, firstAt }, cause))) return { outcome: 'again' };
           await this.onFailure(run, task.listener, failed);
         }
         if (!run.aborted) return { outcome: failed ? 'failed' : 'done' };
@@ -120,7 +136,7 @@ export class Runner {
     return true;
   }
 
-  private begin({ listener, delivery, envelope }: Task, attempt: number): Run {
+  private begin({ listener, delivery, envelope }: Task, attempt: number, hooked: HookedMessage | undefined): Run {
     const { message, revoked } = delivery;
     const id = envelope.id ?? `${message.topic}-${message.partition}-${message.offset}`;
     const { pattern, options } = listener;
@@ -130,9 +146,11 @@ export class Runner {
       run: message.rank,
       attempt,
       onGone: (reason) => run.abort(reason),
+      onAnswer: hooked?.onAnswer,
     });
     const run: Run = new Run(id, envelope, message, attempt, deadlineOf(envelope), responder, options.cancellable);
     this.registry.add(run, revoked);
+    hooked?.follow(run);
     return run;
   }
 
@@ -155,11 +173,12 @@ export class Runner {
   }
 
   /** How long to wait for the next try; nothing when there is to be none. */
-  private retryDelayMs(run: Run, { pattern, options }: Listener, failures: number, cause: unknown): number | undefined {
+  private retryDelayMs(run: Run, { pattern, options, hooks }: Listener, failures: number, cause: unknown): number | undefined {
     const delayMs = mayRestart(run) ? retryDelayMs(options.retry, failures, cause) : undefined;
     if (delayMs === undefined) return undefined;
     run.responder?.abandon();
     this.options.logger.debug(`'${pattern}' failed and is tried again in ${delayMs} ms: ${describeError(cause)}`);
+    hooks?.retry?.(run, { error: cause, attempt: run.attempt, delayMs });
     return delayMs;
   }
 

@@ -2,10 +2,12 @@ import { Logger } from '@nestjs/common';
 import type { StreambackLogger } from '../common/logger';
 import { invalidOption } from '../common/option-rules';
 import { Consumer } from '../consumer/consumer';
+import type { DeadLetter } from '../consumer/dead-letter';
 import type { Listener } from '../consumer/listener';
 import type { ConsumerFeedback } from '../consumer/answering';
 import { FeedbackWriter } from '../inbox/feedback-writer';
 import { Inbox } from '../inbox/inbox';
+import type { ConnectionHooks } from '../lifecycle/told-hooks';
 import { Producer } from '../producer/producer';
 import type { JsonForm } from '../protocol/json';
 import type { StreambackOptions } from '../streamback.options';
@@ -31,6 +33,7 @@ export class StreambackConnection {
   private listeners: readonly Listener[] = [];
   private listening?: Consumer;
   private users = 0;
+  private ending?: NodeJS.Timeout;
   private hasWarned = false;
   private closing?: Promise<void>;
 
@@ -65,10 +68,10 @@ export class StreambackConnection {
     return this.listening;
   }
 
-  /** Makes what listens; its owner starts and closes it. */
-  listen(listeners: readonly Listener[]): Consumer {
+  /** Makes what listens; its owner starts and closes it. @param hooks told what belongs to no listener */
+  listen(listeners: readonly Listener[], hooks?: ConnectionHooks<DeadLetter>): Consumer {
     this.listeners = listeners;
-    const options = { ...this.options, json: this.json, logger: this.logger, errorValue, isAnswer };
+    const options = { ...this.options, json: this.json, logger: this.logger, errorValue, isAnswer, hooks };
     return (this.listening = new Consumer(this.main, this.answering(), listeners, options));
   }
 
@@ -86,6 +89,14 @@ export class StreambackConnection {
       this.feedback?.onStatus((status) => ((now.feedback = status), tell())),
     ];
     return () => ends.forEach((end) => end?.());
+  }
+
+  /**
+   * The app is closing: requests that are in flight when so much time has passed, in ms, err CLOSED. What waits for them, an HTTP request
+   * for instance, would keep the app from closing the client.
+   */
+  endRequests(withinMs: number): void {
+    this.ending ??= setTimeout(() => this.producer.endRequests('the app is closing, and drainTimeoutMs is over'), withinMs).unref();
   }
 
   /** One more server or client uses it. */
@@ -114,6 +125,7 @@ export class StreambackConnection {
 
   private close(): Promise<void> {
     this.closing ??= (async () => {
+      clearTimeout(this.ending);
       this.producer.close();
       await this.writer?.close();
       await this.inbox?.close();

@@ -6,18 +6,25 @@ import type { MainStreamMessage } from '../streams/main-stream';
 export class StreambackContext extends BaseRpcContext<[MainStreamMessage]> {
   readonly #run: Run;
   readonly #pattern: string;
+  readonly #connection: string;
   #headers?: Record<string, string>;
 
   /** Made by `StreambackServer` for each message. */
-  constructor(run: Run, pattern: string) {
+  constructor(run: Run, pattern: string, connection: string) {
     super([run.message]);
     this.#run = run;
     this.#pattern = pattern;
+    this.#connection = connection;
   }
 
   /** The pattern of the listener. */
   getPattern(): string {
     return this.#pattern;
+  }
+
+  /** The name of the connection that it came by. */
+  getConnection(): string {
+    return this.#connection;
   }
 
   /** The full topic name. */

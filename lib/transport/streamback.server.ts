@@ -8,12 +8,18 @@ import { topicOf } from '../protocol/topic-name';
 import type { StreambackOptions } from '../streamback.options';
 import { DEFAULT_CONNECTION, getStreambackTransportId } from '../streamback.tokens';
 import type { StreamStatus } from '../streams/main-stream';
+import { contextOf, type AppLifecycle } from './app-lifecycle';
 import { assignedListeners, endWorkers } from './assigned-listeners';
 import { connectionOf, StreambackConnection } from './connection';
 import { WITHOUT_TRANSPORT } from './handler.explorer';
 import { PatternHandlers } from './pattern-handlers';
 import { statusOf } from './status';
-import { StreambackContext } from './streamback.context';
+
+/** Gives the hooks of an app. */
+export interface LifecycleSource {
+  /** @throws StreambackConfigError INVALID_OPTION */
+  lifecycle(): AppLifecycle;
+}
 
 /** Nest's transport strategy: every `@MessagePattern` and `@EventPattern` handler becomes a listener on its pattern's topic. */
 export class StreambackServer extends Server<never> implements CustomTransportStrategy {
@@ -24,13 +30,18 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
   private readonly isOfModule: boolean;
   private readonly patterns = new Map<string, PatternHandlers>();
   private consumer?: Consumer;
+  private isLeaving = false;
   private closing?: Promise<void>;
 
   /**
    * @param options those of `StreambackModule.forRoot`, or a connection that is shared with a client
+   * @param lifecycles whose hooks are called; none without the module
    * @throws StreambackConfigError
    */
-  constructor(options: StreambackOptions | StreambackConnection) {
+  constructor(
+    options: StreambackOptions | StreambackConnection,
+    private readonly lifecycles?: LifecycleSource,
+  ) {
     super();
     this.isOfModule = options instanceof StreambackConnection;
     this.connection = connectionOf(options);
@@ -82,6 +93,7 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
 
   /** The first half of {@link close}: after it no handler runs; a shared client still works. Idempotent. */
   async drain(): Promise<void> {
+    this.isLeaving = true;
     await endWorkers();
     await this.consumer?.close();
   }
@@ -94,25 +106,46 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
   /** Not there: a stream has no events of its own. Use {@link status}. */
   on(): void {}
 
+  /** Internal. */
+  get connectionName(): string {
+    return this.connection.options.connection;
+  }
+
+  /** Whether it has handlers for a pattern. Internal. */
+  handles(pattern: string | object): boolean {
+    return this.patterns.has(this.normalizePattern(pattern as string));
+  }
+
+  /** A pattern as {@link StreambackContext.getPattern} gives it. Internal. */
+  routeOf(pattern: string | object): string {
+    return this.normalizePattern(pattern as string);
+  }
+
   private async start(): Promise<void> {
-    const { listeners: defaults, topicsPrefix } = this.connection.options;
-    const listeners = chosenPatterns([...this.patterns.values()], this.connection.options.listenOnly).map((handlers): Listener => {
+    const { listeners: defaults, topicsPrefix, connection, listenOnly } = this.connection.options;
+    const lifecycle = this.lifecycles?.lifecycle();
+    const starting = lifecycle?.startProcess();
+    if (starting) await starting;
+    if (this.isLeaving) return;
+    const listeners = chosenPatterns([...this.patterns.values()], listenOnly).map((handlers): Listener => {
       const { pattern, topic, options } = handlers;
       return {
         pattern,
         topic,
         options: withDeadLetterTopic(withDefaults(options, defaults), topicsPrefix),
         handle: (run) => this.handle(handlers, run),
+        hooks: lifecycle?.listenerHooks(connection, pattern),
       };
     });
     const own = assignedListeners(this.connection, listeners);
     if (own.length === 0) return;
-    this.consumer = this.connection.listen(own);
+    this.consumer = this.connection.listen(own, lifecycle?.connectionHooks(connection, own));
+    lifecycle?.listens(this.connection, own);
     await this.consumer.start();
   }
 
   private handle(handlers: PatternHandlers, run: Run): unknown {
-    const context = new StreambackContext(run, handlers.pattern);
+    const context = contextOf(run, handlers.pattern, this.connection.options.connection);
     run.onOver = () => this.onProcessingEndHook?.(this.transportId, context);
     return new Promise((resolve, reject) => {
       // The hook decides when, and in which context, the rest runs.

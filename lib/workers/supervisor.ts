@@ -1,6 +1,6 @@
 import type { Clock } from '../common/clock';
 import type { StreambackLogger } from '../common/logger';
-import type { SupervisedListener, SupervisedServer, WorkerSupervisor } from '../common/process-role';
+import type { SupervisedListener, SupervisedServer, SupervisorTick, WorkerSupervisor } from '../common/process-role';
 import type { SetMember } from './demand';
 import { forkWorker, type ForkWorker } from './fork-worker';
 import { followsLag, scaleOf, type Scale } from './scale';
@@ -31,7 +31,11 @@ export class Supervisor implements WorkerSupervisor {
   private readonly clock: Clock;
   private sets: readonly WorkerSet[] = [];
   private timer: unknown;
+  private readonly tickListeners: ((tick: SupervisorTick) => void)[] = [];
   private ids = 0;
+  private isReplacing = false;
+  /** Rolling restarts under way. */
+  private rolls = 0;
   private ended = false;
 
   constructor(private readonly options: SupervisorOptions) {
@@ -40,6 +44,10 @@ export class Supervisor implements WorkerSupervisor {
 
   supervise(server: SupervisedServer): void {
     this.servers.push(server);
+  }
+
+  onTick(listener: (tick: SupervisorTick) => void): void {
+    this.tickListeners.push(listener);
   }
 
   /** Starts the workers of all listeners that are known by now. @throws StreambackConfigError INVALID_OPTION */
@@ -53,7 +61,9 @@ export class Supervisor implements WorkerSupervisor {
   async roll(): Promise<void> {
     if (this.ended || this.sets.length === 0) return;
     this.options.logger.log('Replacing all workers, one after the other');
+    this.rolls += 1;
     await Promise.all(this.sets.map((set) => set.roll()));
+    this.rolls -= 1;
     if (!this.ended) this.options.logger.log('The rolling restart is over');
   }
 
@@ -65,8 +75,28 @@ export class Supervisor implements WorkerSupervisor {
   }
 
   private tick(): void {
-    for (const set of this.sets) void set.check();
+    const checks = this.sets.map((set) => set.check());
+    if (this.tickListeners.length > 0) void Promise.all(checks).then(() => this.tellTick());
     this.timer = this.clock.setTimeout(() => this.tick(), this.options.rescaleIntervalMs);
+  }
+
+  private tellTick(): void {
+    if (this.ended) return;
+    const lags = this.sets.map(({ lag }) => lag);
+    const tick: SupervisorTick = {
+      lag: lags.includes(undefined) ? null : lags.reduce<number>((sum, lag) => sum + (lag ?? 0), 0),
+      workers: this.sets.flatMap(({ workers }) => workers.map((worker) => worker.facts)),
+      replace: (id) => this.replace(id),
+    };
+    for (const listener of this.tickListeners) listener(tick);
+  }
+
+  private async replace(id: number): Promise<boolean> {
+    const set = this.sets.find(({ workers }) => workers.some(({ assignment }) => assignment.id === id));
+    const worker = set?.workers.find(({ assignment }) => assignment.id === id);
+    if (!set || !worker || this.isReplacing || this.rolls > 0 || this.ended) return false;
+    this.isReplacing = true;
+    return set.replace(worker).finally(() => (this.isReplacing = false));
   }
 
   /** How many more workers fit. One is expected to take what this process does: they run the same program. */

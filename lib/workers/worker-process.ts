@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import type { Clock } from '../common/clock';
-import type { WorkerAssignment } from '../common/process-role';
+import type { SupervisedWorker, WorkerAssignment, WorkerStatus } from '../common/process-role';
 import { redact } from '../common/redact';
 import { within } from '../common/waiting';
 import { BEAT_MS, isWorkerMessage, type WorkerMessage } from './worker-messages';
@@ -9,8 +9,6 @@ import { BEAT_MS, isWorkerMessage, type WorkerMessage } from './worker-messages'
 const START_GRACE_MS = 3_000;
 /** A program that loads slowly says nothing for a while, in ms. */
 const LOAD_TIMEOUT_MS = 60_000;
-
-export type WorkerStatus = 'starting' | 'serving' | 'draining' | 'gone';
 
 export interface WorkerProcessOptions {
   readonly assignment: WorkerAssignment;
@@ -66,6 +64,13 @@ export class WorkerProcess {
 
   get pid(): number | undefined {
     return this.options.child.pid;
+  }
+
+  /** What others may know of it. */
+  get facts(): SupervisedWorker {
+    const { id, counter, patterns } = this.assignment;
+    const { pid, status, ageMs, rssBytes } = this;
+    return { id, counter, patterns, pid, status, ageMs, rssBytes };
   }
 
   get status(): WorkerStatus {

@@ -47,6 +47,8 @@ export class WorkerSet {
   private isChecking = false;
   private ended = false;
   private rolling?: Promise<void>;
+  private replacing?: Promise<boolean>;
+  private lastLag: number | undefined;
 
   constructor(private readonly options: WorkerSetOptions) {
     const { title, scale, members, logger } = options;
@@ -58,6 +60,11 @@ export class WorkerSet {
     return [...this.processes];
   }
 
+  /** At the last look; nothing where it could not be read. */
+  get lag(): number | undefined {
+    return this.lastLag;
+  }
+
   /** Looks at the lag and changes the number of workers. Never rejects, waits for no worker; one at a time, so that a slow broker makes no heap. */
   async check(): Promise<void> {
     if (this.isChecking || this.ended) return;
@@ -67,6 +74,7 @@ export class WorkerSet {
       () => (this.startAgainAt = -Infinity),
     );
     this.isChecking = false;
+    this.lastLag = demanded.lag;
     if (!this.ended) this.follow(demanded);
   }
 
@@ -74,6 +82,17 @@ export class WorkerSet {
   roll(): Promise<void> {
     this.rolling ??= this.replaceAll().finally(() => (this.rolling = undefined));
     return this.rolling;
+  }
+
+  /**
+   * Replaces one worker by a new one that serves first; a replacement under way is awaited before. Never rejects.
+   * @returns whether it was: not where it is gone, or the new one did not come up, and then the old one stays
+   */
+  async replace(old: WorkerProcess): Promise<boolean> {
+    while (this.replacing) await this.replacing;
+    if (this.ended || !old.isActive) return false;
+    this.replacing = this.replaceNow(old).finally(() => (this.replacing = undefined));
+    return this.replacing;
   }
 
   /** Drains all workers, and resolves when they are gone. Idempotent. */
@@ -98,8 +117,8 @@ export class WorkerSet {
       logger.log(`${title}: ${counted(decision.start, 'worker')} started${at}, ${count + decision.start} in all`);
       for (let started = 0; started < decision.start; started++) this.fork();
     }
-    // A rolling restart has one more for a while.
-    if (decision.drain.length > 0 && !this.rolling) {
+    // While one is replaced there is one more for a while.
+    if (decision.drain.length > 0 && !this.rolling && !this.replacing) {
       logger.log(`${title}: ${counted(decision.drain.length, 'worker')} ended${at}, ${count - decision.drain.length} left`);
       for (const position of decision.drain) workers[position]!.drain();
     }
@@ -136,17 +155,24 @@ export class WorkerSet {
   private async replaceAll(): Promise<void> {
     for (const old of this.active) {
       if (this.ended) return;
-      if (!old.isActive) continue;
-      const worker = this.fork();
-      await within(worker.ready, READY_TIMEOUT_MS);
-      if (worker.status !== 'serving') {
-        worker.drain();
-        this.options.logger.error(`${this.options.title}: the rolling restart stops, because its new worker did not come up`);
-        return;
-      }
-      old.drain();
-      await old.gone;
+      if (!old.isActive || (await this.replace(old))) continue;
+      // One that has ended by itself is replaced as any that crashes.
+      if (this.ended || !old.isActive) continue;
+      this.options.logger.error(`${this.options.title}: the rolling restart stops, because its new worker did not come up`);
+      return;
     }
+  }
+
+  private async replaceNow(old: WorkerProcess): Promise<boolean> {
+    const worker = this.fork();
+    await within(worker.ready, READY_TIMEOUT_MS);
+    if (worker.status !== 'serving') {
+      worker.drain();
+      return false;
+    }
+    old.drain();
+    await old.gone;
+    return true;
   }
 
   /** Memory comes and goes; partitions are said once for each number of them. */

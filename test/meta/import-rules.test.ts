@@ -24,6 +24,10 @@ const VIOLATIONS: Record<string, readonly (readonly [file: string, imported: str
     ['lib/inbox/inbox.ts', '../streams/redis/redis.client'],
   ],
   'lifecycle-imports': [['lib/lifecycle/hooks.ts', '../consumer/consumer']],
+  'extensions-imports': [
+    ['lib/extensions/listener-stats.ts', '../consumer/consumer'],
+    ['lib/extensions/listener-stats.ts', '../workers/supervisor'],
+  ],
   'workers-imports': [['lib/workers/supervisor.ts', '../consumer/consumer']],
   'producer-imports': [
     ['lib/producer/producer.ts', '../consumer/consumer'],
@@ -95,6 +99,7 @@ const CLEAN: Record<string, readonly string[]> = {
   'lib/context/call-context.ts': ['../common/errors'],
   'lib/inbox/inbox.ts': ['../protocol/frame', '../streams/main-stream', '../context/call-context'],
   'lib/lifecycle/hooks.ts': ['../context/call-context'],
+  'lib/extensions/listener-stats.ts': ['../lifecycle/hooks', '../transport/streamback.client', '@nestjs/common'],
   'lib/producer/producer.ts': ['../inbox/inbox', '../lifecycle/hooks', '../streams/main-stream', 'rxjs'],
   'lib/consumer/consumer.ts': ['../inbox/inbox', '../lifecycle/hooks', '../streams/main-stream', 'rxjs'],
   'lib/streams/main-stream.ts': ['../protocol/frame'],

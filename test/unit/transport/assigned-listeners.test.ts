@@ -62,7 +62,11 @@ describe('assignedListeners', () => {
     const supervising = () => {
       const servers: SupervisedServer[] = [];
       let ended = 0;
-      const supervisor = { supervise: (server: SupervisedServer) => void servers.push(server), end: async () => void (ended += 1) };
+      const supervisor = {
+        supervise: (server: SupervisedServer) => void servers.push(server),
+        onTick: () => undefined,
+        end: async () => void (ended += 1),
+      };
       takeProcessRole({ kind: 'supervisor', supervisor });
       return { servers, ended: () => ended };
     };

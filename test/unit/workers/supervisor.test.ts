@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { EventEmitter } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import type { SupervisedServer, WorkerAssignment } from '../../../lib/common/process-role';
+import type { SupervisedServer, SupervisorTick, WorkerAssignment } from '../../../lib/common/process-role';
 import { scaleOf } from '../../../lib/workers/scale';
 import { Supervisor, type SupervisorOptions } from '../../../lib/workers/supervisor';
 import { ManualClock } from '../../support/manual-clock';
@@ -253,6 +253,8 @@ describe('the supervisor', () => {
       alive()[0]?.exit(1);
       await checks(1);
     }
+    // The last check may have been the one that starts the next.
+    alive()[0]?.exit(1);
     expect(alive()).toHaveLength(0);
     told.lag = 0;
     await checks(1);
@@ -371,6 +373,112 @@ describe('the supervisor', () => {
     expect(children.slice(0, 2).map(({ signals }) => signals)).toEqual([[], []]);
     expect(children).toHaveLength(3);
     expect(logger.having('rolling restart stops')).toHaveLength(1);
+  });
+
+  describe('with somebody who hears of its ticks', () => {
+    const watched = async (options: Parameters<typeof supervised>[0] = {}) => {
+      const made = supervised(options);
+      const ticks: SupervisorTick[] = [];
+      made.supervisor.onTick((tick) => ticks.push(tick));
+      await made.start();
+      return { ...made, ticks, last: () => ticks.at(-1)! };
+    };
+
+    it('tells the lag of all sets and each worker, at each look', async () => {
+      const { told, ticks, last, checks, children } = await watched({ processes: 2, servers: [{}, { connection: 'audit' }] });
+      expect(ticks).toHaveLength(1);
+      expect(last().workers.map(({ status }) => status)).toEqual(['starting', 'starting', 'starting', 'starting']);
+      told.lag = 5;
+      await checks(3);
+      expect(ticks).toHaveLength(4);
+      expect(last().lag).toBe(10);
+      expect(last().workers[0]).toEqual({ id: 1, counter: 0, patterns: ['jobs'], pid: 1, status: 'serving', ageMs: 3_000, rssBytes: 1 });
+      children[0]!.exit(1);
+      told.lag = new Error('no broker');
+      await checks(1);
+      expect(last().lag).toBeNull();
+      expect(last().workers.map(({ id }) => id)).toEqual([2, 5, 3, 4]);
+    });
+
+    it('replaces the worker that it is asked to: a new one serves first, and there are never fewer', async () => {
+      const { last, children, checks } = await watched({ processes: 2 });
+      await checks(15);
+      const replaced = last().replace(1);
+      await checks(0);
+      expect(children.map(({ signals }) => signals)).toEqual([[], [], []]);
+      children[2]!.say('serving');
+      await checks(5);
+      expect(children.map(({ signals }) => signals)).toEqual([['SIGTERM'], [], []]);
+      expect(children).toHaveLength(3);
+      children[0]!.exit(0);
+      expect(await replaced).toBe(true);
+      await checks(15);
+      expect(children.map(({ signals }) => signals)).toEqual([['SIGTERM'], [], []]);
+      expect(children).toHaveLength(3);
+    });
+
+    it('replaces one at a time over all sets, and none that is not there', async () => {
+      const { last, children, checks } = await watched({ processes: 1, servers: [{}, { connection: 'audit' }] });
+      await checks(1);
+      const replaced = last().replace(1);
+      expect(await Promise.all([last().replace(1), last().replace(2), last().replace(9)])).toEqual([false, false, false]);
+      await checks(0);
+      expect(children).toHaveLength(3);
+      children[2]!.say('serving');
+      await checks(0);
+      children[0]!.exit(0);
+      expect(await replaced).toBe(true);
+      const next = last().replace(2);
+      await checks(1);
+      children[1]!.exit(0);
+      expect(await next).toBe(true);
+    });
+
+    it('keeps the old worker where the new one does not come up', async () => {
+      const { last, children, checks, logger } = await watched({ processes: 1 });
+      await checks(1);
+      const replaced = last().replace(1);
+      await checks(0);
+      children[1]!.exit(1);
+      expect(await replaced).toBe(false);
+      expect(children[0]!.signals).toEqual([]);
+      expect(logger.having('ended by itself')).toHaveLength(1);
+    });
+
+    it('replaces none during a rolling restart, which waits for one that is being replaced', async () => {
+      const { supervisor, last, children, checks } = await watched({ processes: 1 });
+      await checks(1);
+      const replaced = last().replace(1);
+      const rolling = supervisor.roll();
+      expect(await last().replace(1)).toBe(false);
+      await checks(1);
+      expect(children).toHaveLength(2);
+      children[0]!.exit(0);
+      expect(await replaced).toBe(true);
+      await checks(0);
+      expect(children).toHaveLength(3);
+      children[2]!.say('serving');
+      await checks(0);
+      expect(await last().replace(3)).toBe(false);
+      children[1]!.exit(0);
+      await rolling;
+      const after = last().replace(3);
+      await checks(1);
+      children[2]!.exit(0);
+      expect(await after).toBe(true);
+    });
+
+    it('tells nothing more once it has ended', async () => {
+      const { supervisor, ticks, last, children, checks } = await watched();
+      await checks(1);
+      const ending = supervisor.end();
+      expect(await last().replace(1)).toBe(false);
+      const told = ticks.length;
+      await checks(2);
+      children[0]!.exit(0);
+      await ending;
+      expect(ticks).toHaveLength(told);
+    });
   });
 
   it('warns of a listener that nobody is to handle, and of a stream that does not tell its lag', async () => {
