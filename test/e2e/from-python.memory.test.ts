@@ -1,11 +1,12 @@
-import { Module, type ModuleMetadata } from '@nestjs/common';
+import { Controller, Module, type ModuleMetadata } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { MessagePattern } from '@nestjs/microservices';
 import { firstValueFrom, lastValueFrom, toArray } from 'rxjs';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { StreambackClient, StreambackModule, StreambackScheduleRegistry, StreambackServer, type StreambackOptions } from '../../lib';
 import { eventually } from '../support/eventually';
 import { freshName } from '../support/fresh-name';
-import { CallbacksModule } from './from-python/callbacks';
+import { CallbacksModule, ExtensionsModule } from './from-python/callbacks';
 import { ConcurrentController } from './from-python/concurrency';
 import { LogsController } from './from-python/logs';
 import { InjectedController, InputController, InputService, TestResponse } from './from-python/mapping';
@@ -14,6 +15,14 @@ import { duringMigration, ReportController, Reports, RetriedController } from '.
 import { AppModule as RoutedModule } from './from-python/routers';
 import { HelloRpcController, HelloRpcService, HelloStreamController, HelloStreamService } from './from-python/rpc';
 import { ScheduledModule, StatusChecks } from './from-python/schedule';
+
+@Controller()
+class FailingController {
+  @MessagePattern('test_failing')
+  fail(): never {
+    throw new TypeError('no');
+  }
+}
 
 /** What docs/from-python-streamback.md shows, run on memory streams. */
 let streams: string;
@@ -112,10 +121,19 @@ it('routers', async () => {
   await close();
 });
 
-it('callbacks', async () => {
-  const { client, close } = await start({ imports: [CallbacksModule], controllers: [InjectedController] });
+it('callbacks and extensions', async () => {
+  const { client, close } = await start({
+    imports: [CallbacksModule, ExtensionsModule],
+    controllers: [InjectedController, FailingController],
+  });
   await firstValueFrom(client.send('test_injected', { arg1: 'a', arg2: 'b' }));
-  expect(printed.map(([what]) => what)).toEqual(['on_consume_begin:', 'on_consume_end:']);
+  await eventually('the end is told', () => printed.length === 2);
+  expect(printed).toEqual([
+    ['on_consume_begin:', 'test_injected'],
+    ['on_consume_end:', 'done'],
+  ]);
+  await expect(firstValueFrom(client.send('test_failing', {}))).rejects.toMatchObject({ status: 'error' });
+  await eventually('the error is told', () => printed.some(([what]) => what === 'on_consume_exception:'));
   await close();
 });
 

@@ -1,43 +1,55 @@
+import { Injectable, Module } from '@nestjs/common';
 import {
-  type CallHandler,
-  Catch,
-  type ExecutionContext,
-  Injectable,
-  Module,
-  type NestInterceptor,
-  type RpcExceptionFilter,
-} from '@nestjs/common';
-import { APP_FILTER, APP_INTERCEPTOR } from '@nestjs/core';
-import { BaseRpcExceptionFilter } from '@nestjs/microservices';
-import { finalize, type Observable, tap } from 'rxjs';
-import { StreambackContext } from '../../../lib';
+  AutoRestart,
+  ListenerStats,
+  StreambackLifecycle,
+  type ConsumeResult,
+  type StreambackContext,
+  type StreambackLifecycleHooks,
+  type WorkerInfo,
+  type WorkerStats,
+} from '../../../lib';
 
 // #region callbacks
+@StreambackLifecycle()
 @Injectable()
-export class ConsumeCallbacks implements NestInterceptor {
-  intercept(execution: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const context = execution.switchToRpc().getContext<StreambackContext>();
-    console.log('on_consume_begin:', context.getPattern(), context.getId());
-    return next.handle().pipe(
-      tap({ error: (error: Error) => console.log('on_consume_exception:', error.name) }),
-      finalize(() => console.log('on_consume_end:', context.getId())),
-    );
+export class StreambackCallbacks implements StreambackLifecycleHooks {
+  onConsumeBegin(context: StreambackContext): void {
+    console.log('on_consume_begin:', context.getPattern());
+  }
+
+  onConsumeEnd(_context: StreambackContext, result: ConsumeResult): void {
+    console.log('on_consume_end:', result.status);
+  }
+
+  onConsumeError(_context: StreambackContext, error: unknown): void {
+    console.log('on_consume_exception:', error);
+  }
+
+  onWorkerStart(worker: WorkerInfo): void {
+    console.log('on_fork:', worker.id);
   }
 }
 
-@Catch()
-export class OnException extends BaseRpcExceptionFilter implements RpcExceptionFilter {
-  override catch(exception: Error, host: Parameters<BaseRpcExceptionFilter['catch']>[1]): Observable<unknown> {
-    console.log('on_exception:', exception.message);
-    return super.catch(exception, host);
+@Module({ providers: [StreambackCallbacks] })
+export class CallbacksModule {}
+// #endregion
+
+// #region extensions
+@StreambackLifecycle()
+@Injectable()
+export class MyStats implements StreambackLifecycleHooks {
+  onStats(stats: WorkerStats): void {
+    console.log('on_stats:', stats.rssBytes);
   }
 }
 
 @Module({
   providers: [
-    { provide: APP_INTERCEPTOR, useClass: ConsumeCallbacks },
-    { provide: APP_FILTER, useClass: OnException },
+    MyStats,
+    { provide: ListenerStats, useValue: new ListenerStats({ intervalMs: 10_000 }) },
+    { provide: AutoRestart, useValue: new AutoRestart({ maxAgeMs: 10_000, maxMemoryBytes: 100_000_000 }) },
   ],
 })
-export class CallbacksModule {}
+export class ExtensionsModule {}
 // #endregion
