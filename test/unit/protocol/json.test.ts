@@ -70,8 +70,8 @@ describe("Python's JSON", () => {
 
   it('integers beyond 2^53 are the nearest number, or bigint where that is asked for', () => {
     const text =
-      '{"n": 9007199254740993, "m": [-9007199254740993, 9007199254740991], "f": 1234567890123456789.5, "e": 1e20, "s": "9007199254740993"}';
-    const rest = { f: 1234567890123456789.5, e: 1e20, s: '9007199254740993' };
+      '{"n": 9007199254740993, "m": [-9007199254740993, 9007199254740991], "f": 12345678901.5, "e": 1e20, "s": "9007199254740993"}';
+    const rest = { f: 12345678901.5, e: 1e20, s: '9007199254740993' };
     expect(read(text)).toEqual([{ n: 2 ** 53, m: [-(2 ** 53), 2 ** 53 - 1], ...rest }, 0]);
     expect(read(text, true)).toEqual([{ n: 2n ** 53n + 1n, m: [-(2n ** 53n) - 1n, 2 ** 53 - 1], ...rest }, 0]);
     expect(read('[NaN, 9007199254740993]', true)).toEqual([[null, 2n ** 53n + 1n], 1]);
