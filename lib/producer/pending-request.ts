@@ -41,11 +41,19 @@ export interface PendingRequestForm extends Omit<FrameOrderOptions, 'followsRest
   readonly isPart?: boolean | undefined;
 }
 
-const TIMEOUT_TEXT: Record<WaitingFor, string> = {
-  broker: 'the broker to acknowledge the request',
-  consumer: 'a consumer to take the request',
-  'first-answer': 'the first answer',
-  'next-answer': 'the next answer',
+/** What a timeout says, and what to do about it, by what was waited for. */
+const WAITED: Record<WaitingFor, { readonly text: string; readonly remedy: string }> = {
+  broker: {
+    text: 'the broker to acknowledge the request',
+    remedy: 'See whether Kafka and Redis answer, which StreambackHealth tells, and whether the topic exists; or raise the timeout.',
+  },
+  consumer: {
+    text: 'a consumer to take the request',
+    remedy:
+      'See whether a service with a handler for the pattern runs, is connected (connectMicroservice), and keeps up; or raise the timeout.',
+  },
+  'first-answer': { text: 'the first answer', remedy: 'The handler runs: raise the timeout, or see what it waits for.' },
+  'next-answer': { text: 'the next answer', remedy: 'The handler runs: raise the timeout, or have it answer more often.' },
 };
 
 /** So many consumers of one request are remembered: it has one, as a rule. */
@@ -232,18 +240,19 @@ export class PendingRequest implements Expiring {
   expire(): void {
     const deadlinePassed = this.owner.now() >= this.deadline;
     const { waitingFor } = this;
-    const details = { waitingFor };
+    const { text, remedy } = WAITED[waitingFor];
+    const details = { waitingFor, remedy };
     if (this.isUncertain && !deadlinePassed) return this.fail(uncertain(this.pattern));
     this.fail(
       deadlinePassed
         ? new StreambackTimeoutError(
             'DEADLINE_EXCEEDED',
-            `'${this.pattern}' ran out of time waiting for ${TIMEOUT_TEXT[waitingFor]}${this.droppedText()}`,
+            `'${this.pattern}' ran out of time waiting for ${text}${this.droppedText()}`,
             details,
           )
         : new StreambackTimeoutError(
             'IDLE_TIMEOUT',
-            `'${this.pattern}' waited ${this.idleTimeoutMs} ms for ${TIMEOUT_TEXT[waitingFor]}${this.droppedText()}`,
+            `'${this.pattern}' waited ${this.idleTimeoutMs} ms for ${text}${this.droppedText()}`,
             details,
           ),
     );

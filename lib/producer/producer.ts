@@ -158,13 +158,17 @@ export class Producer implements GatherOwner {
     return new Lane<Answer>(open, this.clock);
   }
 
-  /** Ends all requests in flight, whose handlers are told; nothing can be sent any more. */
+  /** Ends all requests in flight, whose handlers are told. @param why the end of a sentence */
+  endRequests(why: string): void {
+    const remedy = 'Close the client when its requests have ended.';
+    const error = new StreambackConnectionError('CLOSED', `The request was ended in flight: ${why}`, { remedy });
+    for (const request of [...this.requests.values()]) request.fail(error);
+  }
+
+  /** Ends all requests in flight; nothing can be sent any more. */
   close(): void {
     if (this.closed) return;
-    const error = new StreambackConnectionError('CLOSED', 'The client was closed while the request was in flight', {
-      remedy: 'Close the client when its requests have ended.',
-    });
-    for (const request of [...this.requests.values()]) request.fail(error);
+    this.endRequests('the client was closed');
     this.closed = true;
     this.deadlines.close();
     this.control?.close();

@@ -33,6 +33,7 @@ export class StreambackConnection {
   private listeners: readonly Listener[] = [];
   private listening?: Consumer;
   private users = 0;
+  private ending?: NodeJS.Timeout;
   private hasWarned = false;
   private closing?: Promise<void>;
 
@@ -90,6 +91,14 @@ export class StreambackConnection {
     return () => ends.forEach((end) => end?.());
   }
 
+  /**
+   * The app is closing: requests that are in flight when so much time has passed, in ms, err CLOSED. What waits for them, an HTTP request
+   * for instance, would keep the app from closing the client.
+   */
+  endRequests(withinMs: number): void {
+    this.ending ??= setTimeout(() => this.producer.endRequests('the app is closing, and drainTimeoutMs is over'), withinMs).unref();
+  }
+
   /** One more server or client uses it. */
   retain(): void {
     this.users += 1;
@@ -116,6 +125,7 @@ export class StreambackConnection {
 
   private close(): Promise<void> {
     this.closing ??= (async () => {
+      clearTimeout(this.ending);
       this.producer.close();
       await this.writer?.close();
       await this.inbox?.close();

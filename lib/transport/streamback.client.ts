@@ -49,7 +49,11 @@ export class StreambackClient extends ClientProxy<never> {
 
   /** Ends what is in flight and frees everything; nothing can be sent any more. Idempotent. */
   close(): Promise<void> {
-    this.closing ??= this.connection.release();
+    this.closing ??= (async () => {
+      // A server may go on with the connection.
+      this.connection.producer.close();
+      await this.connection.release();
+    })();
     return this.closing;
   }
 

@@ -35,6 +35,9 @@ export async function createTopics(kafkaUrl: string, prefix: string, partitions 
   await admin.connect();
   try {
     await admin.createTopics({ topics: TOPICS.map((topic) => ({ topic: `${prefix}.${topic}`, numPartitions: partitions })) });
+    // Its master gives up for good where a leader does not know yet that it is one.
+    for (const topic of TOPICS)
+      await eventually(`${topic} has leaders`, async () => (await admin.fetchTopicOffsets(`${prefix}.${topic}`)).length === partitions);
   } finally {
     await admin.disconnect();
   }
@@ -50,16 +53,17 @@ export interface PythonServerOptions {
 export async function startPythonServer({ pythonPath, group, streams }: PythonServerOptions): Promise<PythonProcess> {
   const server = startPython(pythonPath, 'server.py', [group, streams]);
   const client = await PythonClient.start(pythonPath, `${group}.probe`, streams);
+  const ask = () => client.do({ do: 'read', topic: 'echo', value: 1, from_group: group, timeout: 5 });
   try {
-    await eventually('the Python server answers', () => client.do({ do: 'read', topic: 'echo', value: 1, from_group: group, timeout: 5 }), {
-      timeoutMs: 30_000,
-    }).catch((cause: unknown) => {
-      throw new Error(`The Python server does not answer:\n${server.output}`, { cause });
-    });
+    await eventually('the Python server answers', ask, { timeoutMs: 60_000 });
+    return server;
+  } catch (cause) {
+    const { output } = server;
+    await server.kill();
+    throw new Error(`The Python server does not answer:\n${output}`, { cause });
   } finally {
     await client.close();
   }
-  return server;
 }
 
 /** How the ids of a stream that was numbered from 0 came. */

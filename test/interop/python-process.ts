@@ -25,7 +25,8 @@ export interface PythonProcess {
 }
 
 const FOLDER = resolve(__dirname, 'python');
-const STOP_GRACE_MS = 10_000;
+/** It ends behind the messages in hand; a member that is killed keeps its partitions for 45 s. */
+const STOP_GRACE_MS = 30_000;
 
 export function startPython(pythonPath: string, program: string, args: readonly string[]): PythonProcess {
   // Its scheduler writes a file into the working directory.

@@ -145,7 +145,9 @@ describeWith(['kafka', 'own-redis', 'python'], 'A Nest client of a Python server
 
   it('what Python reads of a request is what it knows, and more that it passes over', async () => {
     const [byList] = await all<Record<string, unknown>>(create(), 'whole', { a: 1 }, { feedback: 'list' });
-    expect(byList).toMatchObject({ a: undefined, value: { a: 1 }, event: 'response', source_group: group });
+    expect(byList).toMatchObject({ value: { a: 1 }, event: 'message', source_group: expect.stringMatching(/^nest\./) });
+    expect(byList!.feedback_topic).toBe(`streamback_feedback_${String(byList!.id)}`);
+    expect(byList).not.toHaveProperty('inbox');
   });
 
   it('an event is handled once and leaves nothing behind', async () => {

@@ -67,6 +67,8 @@ function checkFiles(tarball) {
       'docs/remote.md',
       'docs/schedules.md',
       'docs/workers.md',
+      'docs/lifecycle.md',
+      'docs/from-python-streamback.md',
     ].filter((file) => !has.has(file)),
   );
 

@@ -4,8 +4,8 @@ import { isUnknownCommand } from './redis.errors';
 
 /** Elements a pop. */
 const COUNT = 128;
-/** Keys of one pop that does not block: each gives from one list, the first that holds something. */
-const CHUNK = 100;
+/** Keys of one pop that does not wait, which gives from the first list that holds something: few where many do. */
+const MAX_CHUNK = 64;
 
 export interface Popped {
   readonly key: string;
@@ -24,12 +24,13 @@ export interface Sweep {
 export class RedisListPop {
   /** Redis before 7 knows neither BLMPOP nor LMPOP. */
   private knowsBlmpop = true;
+  private chunk = MAX_CHUNK;
 
   constructor(private readonly connection: RedisConnection) {}
 
   /** Takes what is there now, from many lists in one round trip. Never rejects: what was taken must not be lost. */
   async sweep(keys: readonly string[]): Promise<Sweep> {
-    const chunkSize = this.knowsBlmpop ? CHUNK : 1;
+    const chunkSize = this.knowsBlmpop ? this.chunk : 1;
     const pops: Promise<Popped | null>[] = [];
     for (let at = 0; at < keys.length; at += chunkSize) pops.push(this.popNow(keys.slice(at, at + chunkSize)));
     const outcomes = await Promise.allSettled(pops);
@@ -38,10 +39,10 @@ export class RedisListPop {
       this.knowsBlmpop = false;
       return this.sweep(keys);
     }
-    return {
-      popped: outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' && outcome.value !== null ? [outcome.value] : [])),
-      failure: failed?.reason,
-    };
+    const popped = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' && outcome.value !== null ? [outcome.value] : []));
+    if (popped.length * 2 > pops.length) this.chunk = Math.max(1, this.chunk / 4);
+    else if (popped.length * 8 < pops.length) this.chunk = Math.min(MAX_CHUNK, this.chunk * 4);
+    return { popped, failure: failed?.reason };
   }
 
   /** Resolves to null where nothing came for a while. */
