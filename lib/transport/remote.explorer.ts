@@ -4,6 +4,7 @@ import { RpcException } from '@nestjs/microservices';
 import { checkOptions, invalidOption } from '../common/option-rules';
 import { REMOTE_RULES } from '../streamback.option-rules';
 import { DEFAULT_CONNECTION } from '../streamback.tokens';
+import { isAnswer } from './error-value';
 import { noting, type Method } from './handler.explorer';
 import { ARGUMENT, REMOTE_PARAMETERS, remoteOptionsOf, type StreambackRemoteOptions } from './remote.decorator';
 import type { StreambackContext } from './streamback.context';
@@ -38,6 +39,7 @@ export class RemoteExplorer {
     this.creator = Object.assign(Object.create(creator) as ExternalContextCreator, {
       // Its own form cuts an Observable down to its last value.
       transformToResult: (result: unknown) => result,
+      externalErrorProxy: quietly(creator),
       createGuardsFn: (...given: Parameters<ExternalContextCreator['createGuardsFn']>) => refusing(creator.createGuardsFn(...given)),
     });
   }
@@ -80,6 +82,31 @@ export class RemoteExplorer {
     );
     return { method, options, call: (args, context) => call(args, context) };
   }
+}
+
+interface ExceptionsHandler {
+  next(error: unknown, host: unknown): unknown;
+  /** Nothing where no filter takes the error. */
+  invokeCustomFilters(error: unknown, host: unknown): unknown;
+}
+
+interface ErrorProxy {
+  createProxy(target: unknown, handler: Pick<ExceptionsHandler, 'next'>, type: string): unknown;
+}
+
+/** What a method has to say to its caller is no line in the log, as it is none of any other handler. */
+function quietly(creator: ExternalContextCreator): ErrorProxy {
+  const { externalErrorProxy } = creator as unknown as { readonly externalErrorProxy: ErrorProxy };
+  const next = (handler: ExceptionsHandler, error: unknown, host: unknown): unknown => {
+    if (!isAnswer(error)) return handler.next(error, host);
+    const made = handler.invokeCustomFilters(error, host);
+    if (made === undefined || made === null) throw error;
+    return made;
+  };
+  return {
+    createProxy: (target, handler, type) =>
+      externalErrorProxy.createProxy(target, { next: (error, host) => next(handler as ExceptionsHandler, error, host) }, type),
+  };
 }
 
 /** What a guard refuses is told to the caller as by any handler of Nest's: it throws an HTTP error here, which would tell nothing. */

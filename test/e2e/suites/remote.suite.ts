@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import {
+  ConsoleLogger,
   type CallHandler,
   type CanActivate,
   Catch,
@@ -141,6 +142,11 @@ class ReportsService extends Base {
     throw new RpcException('not today');
   }
 
+  @Remote({ name: 'reports' })
+  broken(): never {
+    throw new Broken('of itself');
+  }
+
   hidden(): string {
     return 'nobody calls this from outside';
   }
@@ -162,6 +168,17 @@ class OfTheGroup {
   name(): string {
     return 'of the group';
   }
+}
+
+const logged: unknown[] = [];
+
+class Noting extends ConsoleLogger {
+  override error(message: unknown): void {
+    logged.push(message);
+  }
+  override warn(): void {}
+  override log(): void {}
+  override debug(): void {}
 }
 
 /** Asks for what others ask any provider for. */
@@ -195,7 +212,7 @@ export function remoteSuite(title: string, streams: () => string, { tellsAbsence
         ],
       })
       class AppModule {}
-      app = await NestFactory.create(AppModule, { logger: false });
+      app = await NestFactory.create(AppModule, { logger: new Noting() });
       app.connectMicroservice({ strategy: app.get(StreambackServer) });
       await app.startAllMicroservices();
       await app.init();
@@ -261,6 +278,10 @@ export function remoteSuite(title: string, streams: () => string, { tellsAbsence
     it('filters make something else of an error; else it arrives as from any handler', async () => {
       await expect(one(reports.filtered())).rejects.toEqual({ filtered: 'on purpose' });
       await expect(one(reports.refused())).rejects.toEqual({ status: 'error', message: 'not today' });
+      // What a handler has to say to its caller is not logged.
+      expect(logged).toEqual([]);
+      await expect(one(reports.broken())).rejects.toEqual({ status: 'error', message: 'Internal server error' });
+      expect(logged).toEqual([expect.any(Broken)]);
     });
 
     it('a method is tried again as its options say', async () => {
