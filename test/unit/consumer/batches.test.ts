@@ -315,6 +315,31 @@ describe('a batch listener', () => {
     expect(calls).toHaveLength(1);
   });
 
+  it('a request of Python’s that has been sent answers is not run again: its frames name no attempt', async () => {
+    await serve(
+      async (values, batch) => {
+        for (const run of batch.runs) await run.respond('begun');
+        bad('python')(values);
+        return values;
+      },
+      { size: 2, retry: { times: 1, delayMs: 1 } },
+    );
+    const feedbackTopic = feedbackTopicOf(newId());
+    await publish('python', { feedbackTopic });
+    await publish('event');
+    await allSettled();
+    expect(calls).toEqual([['python', 'event'], ['event']]);
+    const frames: unknown[] = [];
+    const reader = await feedback.openListReader({
+      feedbackTopic,
+      onFrames: (read) => frames.push(...read.map((frame) => (JSON.parse(frame.toString()) as { event: string }).event)),
+      onUncertain: () => {},
+    });
+    await eventually('read', () => frames.length === 2);
+    await reader.close();
+    expect(frames).toEqual(['response', 'response_end_with_error']);
+  });
+
   it('an answer that cannot be written is its own request’s error', async () => {
     await serve((values) => values.map((value) => (value === 1 ? 1n : value)), { size: 2 });
     const [first, second] = await Promise.allSettled([ask(1), ask(2)]);
