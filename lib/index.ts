@@ -19,7 +19,7 @@ export { ListenerStats, type ListenerStatsOptions } from './extensions/listener-
 export { StreambackHealth, type StreambackHealthResult } from './health/streamback.health';
 export type { StreambackConnectionHealth, StreambackHealthStatus } from './health/verdict';
 export type { Lane, LaneReadOptions } from './producer/lane';
-export type { StreambackRequestOptions } from './producer/request-options';
+export type { FeedbackForm, StreambackRequestDefaults, StreambackRequestOptions } from './producer/request-options';
 export { CronExpression } from './scheduler/cron-expression';
 export { CronMessage } from './scheduler/cron-message.decorator';
 export type { CronWeekdays } from './scheduler/cron-times';
@@ -32,6 +32,7 @@ export type { StreambackOptions, StreambackOptionsFactory, StreambackStreams } f
 export { getStreambackClientToken, getStreambackServerToken, getStreambackTransportId, InjectStreamback } from './streamback.tokens';
 export type * from './streams/feedback-stream';
 export type { StreambackKafkaOptions } from './streams/kafka/kafka.options';
+export type { KafkaPartitioner } from './streams/kafka/kafka.partitioner';
 export type * from './streams/main-stream';
 export type { StreambackRedisOptions } from './streams/redis/redis.options';
 export type * from './streams/schedule-store';

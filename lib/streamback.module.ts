@@ -69,8 +69,12 @@ class StreambackDrainModule implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   async onModuleDestroy(): Promise<void> {
+    const startedAt = performance.now();
     await this.schedules.end();
     await Promise.all(this.connections.servers().map((server) => server.drain()));
+    for (const connection of this.connections.all()) {
+      connection.endRequests(Math.max(0, connection.options.drainTimeoutMs - (performance.now() - startedAt)));
+    }
   }
 }
 

@@ -15,7 +15,7 @@ import {
 } from './common/option-rules';
 import type { StreambackListenerOptions } from './consumer/listener';
 import type { StreambackRetryOptions } from './consumer/retry';
-import type { StreambackRequestOptions } from './producer/request-options';
+import type { StreambackRequestDefaults, StreambackRequestOptions } from './producer/request-options';
 import { schedules } from './scheduler/schedule-rules';
 import type { StreambackOptions } from './streamback.options';
 import type { StreambackKafkaOptions } from './streams/kafka/kafka.options';
@@ -30,6 +30,9 @@ const aRetryOn = (value: unknown): string | undefined =>
   typeof value === 'function' || (Array.isArray(value) && value.every((type) => typeof type === 'function'))
     ? undefined
     : 'error classes in an array, or a function of an error';
+
+const aListOfNames = (value: unknown, path: string): string | undefined =>
+  Array.isArray(value) && value.every((each) => aName(each, path) === undefined) ? undefined : 'an array of patterns';
 
 const RETRY_RULES: OptionRules<StreambackRetryOptions> = {
   times: aCount(0),
@@ -50,10 +53,23 @@ export const LISTENER_RULES: OptionRules<StreambackListenerOptions> = {
   processes: (value, path) => void scaleOf(value, path),
 };
 
-const REQUEST_DEFAULT_RULES: OptionRules<Pick<StreambackRequestOptions, 'idleTimeoutMs' | 'timeoutMs' | 'credit'>> = {
+/** What may be said of requests for a connection and for a pattern. */
+export const REQUEST_DEFAULT_RULES: OptionRules<StreambackRequestDefaults> = {
   idleTimeoutMs: aDuration(1),
   timeoutMs: aDuration(1),
   credit: aCount(1, 65_536),
+  feedback: oneOf('inbox', 'list'),
+  fromGroup: aName,
+};
+
+const byPattern = (value: unknown, path: string): string | undefined => {
+  const wrong = anObject(value, path);
+  if (wrong !== undefined) return wrong;
+  for (const [pattern, given] of Object.entries(value as object)) {
+    const bad = options(REQUEST_DEFAULT_RULES)(given, `${path}.${pattern}`);
+    if (bad !== undefined) return `an object of request options by pattern, and '${pattern}' is none`;
+  }
+  return undefined;
 };
 
 export const REQUEST_RULES: OptionRules<StreambackRequestOptions> = {
@@ -83,6 +99,7 @@ const KAFKA_RULES: OptionRules<StreambackKafkaOptions> = {
   commitIntervalMs: aDuration(1),
   maxUncommitted: aCount(1),
   allowPlaintextSasl: aBoolean,
+  partitioner: oneOf('murmur2', 'crc32'),
 };
 
 const REDIS_RULES: OptionRules<StreambackRedisOptions> = {
@@ -116,6 +133,8 @@ export const CONNECTION_RULES: OptionRules<StreambackOptions> = {
     aString(value, path) ?? (/^[a-zA-Z0-9._-]{0,100}$/.test(value as string) ? undefined : 'at most 100 of [a-zA-Z0-9._-]'),
   defaultListenerOptions: options(LISTENER_RULES),
   defaultRequestOptions: options(REQUEST_DEFAULT_RULES),
+  requestOptions: byPattern,
+  listenOnly: aListOfNames,
   kafka: options(KAFKA_RULES),
   redis: options(REDIS_RULES),
   maxMessageBytes: aCount(1),
@@ -127,4 +146,5 @@ export const CONNECTION_RULES: OptionRules<StreambackOptions> = {
   leaseMs: aDuration(100),
   feedbackTtlMs: aDuration(1_000),
   schedules,
+  bigint: aBoolean,
 };

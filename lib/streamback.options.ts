@@ -1,5 +1,5 @@
 import type { StreambackListenerOptions } from './consumer/listener';
-import type { StreambackRequestOptions } from './producer/request-options';
+import type { StreambackRequestDefaults } from './producer/request-options';
 import type { ScheduleOptions } from './scheduler/schedule-options';
 import type { FeedbackStream } from './streams/feedback-stream';
 import type { StreambackKafkaOptions } from './streams/kafka/kafka.options';
@@ -29,7 +29,11 @@ export interface StreambackOptions {
   /** What a listener does not say. @default {} */
   readonly defaultListenerOptions?: StreambackListenerOptions | undefined;
   /** What a request does not say. @default {} */
-  readonly defaultRequestOptions?: Pick<StreambackRequestOptions, 'idleTimeoutMs' | 'timeoutMs' | 'credit'> | undefined;
+  readonly defaultRequestOptions?: StreambackRequestDefaults | undefined;
+  /** What a request of a pattern does not say, over `defaultRequestOptions`; by pattern, as given to `send`. @default {} */
+  readonly requestOptions?: Readonly<Record<string, StreambackRequestDefaults>> | undefined;
+  /** Listen to these patterns alone, as in one of several processes of an app. @default all */
+  readonly listenOnly?: readonly string[] | undefined;
   /** How, where a stream is Kafka. @default {} */
   readonly kafka?: StreambackKafkaOptions | undefined;
   /** How, where a stream is Redis. @default {} */
@@ -55,6 +59,8 @@ export interface StreambackOptions {
   readonly feedbackTtlMs?: number | undefined;
   /** Messages that are sent when they are due; `@CronMessage` is the other way. With `StreambackModule` alone. @default [] */
   readonly schedules?: readonly ScheduleOptions[] | undefined;
+  /** Integers beyond 2^53 are read as bigint, not as the nearest number, and a bigint may be sent. @default false */
+  readonly bigint?: boolean | undefined;
 }
 
 /** Gives a connection's options; see `StreambackModule.forRootAsync`. */

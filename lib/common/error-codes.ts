@@ -41,6 +41,12 @@ export const ERROR_CODES = {
   FEEDBACK_UNWRITABLE: { kind: 'connection', retryable: true, remedy: 'Check that Redis has memory left and is not a read-only replica.' },
   AUTHENTICATION_FAILED: { kind: 'connection', retryable: false, remedy: 'Check user and password.' },
   NOT_AUTHORIZED: { kind: 'connection', retryable: false, remedy: 'Grant what the error names; docs/operations.md lists what is needed.' },
+  GROUP_CONFLICT: {
+    kind: 'connection',
+    retryable: false,
+    remedy:
+      "Have all members of the group speak 'range' (kafka: partition.assignment.strategy), as Python streamback does, or take another group.",
+  },
   CLOSED: { kind: 'connection', retryable: false, remedy: 'Do not use a client or server after close().' },
   NOT_SERIALIZABLE: { kind: 'publish', retryable: false, remedy: 'Send what JSON can hold: no cycles, no BigInt, no functions.' },
   TOO_LARGE: { kind: 'publish', retryable: false, remedy: 'Send less at once, or raise the limit that the error names.' },
@@ -92,6 +98,11 @@ export const ERROR_CODES = {
     kind: 'lane',
     retryable: false,
     remedy: 'See what else writes to this feedback stream: the frame is not of the wire format.',
+  },
+  FEEDBACK_UNSUPPORTED: {
+    kind: 'lane',
+    retryable: false,
+    remedy: "Leave the option 'feedback' out, so that it is found out, or set it to 'list' for this pattern.",
   },
   CANCELLED: { kind: 'abort', retryable: false, remedy: 'Nothing to do: the caller does not wait any more.' },
   SHUTDOWN: { kind: 'abort', retryable: true, remedy: 'Nothing to do: the message will be delivered again.' },

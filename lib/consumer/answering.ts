@@ -2,6 +2,7 @@ import type { StreambackAbortError } from '../common/errors';
 import type { FeedbackWriter } from '../inbox/feedback-writer';
 import type { Inbox } from '../inbox/inbox';
 import type { Envelope } from '../protocol/envelope';
+import type { JsonForm } from '../protocol/json';
 import type { FeedbackStream } from '../streams/feedback-stream';
 import { listFrames, runFrames } from './frame-format';
 import { Responder } from './responder';
@@ -16,6 +17,8 @@ export interface ConsumerFeedback {
 export interface AnsweringOptions {
   readonly group: string;
   readonly maxAnswerBytes: number;
+  /** @default plain JSON */
+  readonly json?: JsonForm;
 }
 
 /** Which run is answered for. */
@@ -55,7 +58,7 @@ export class Answering {
   /** Null where nothing is answered: for an event, or for want of a feedback stream that reaches the requester. */
   responderFor({ id, feedbackTopic, inbox, credit }: Envelope, answered: AnsweredRun): Responder | null {
     if (feedbackTopic === null || !this.feedback) return null;
-    const { group: sourceGroup, maxAnswerBytes } = this.options;
+    const { group: sourceGroup, maxAnswerBytes, json } = this.options;
     const { stream, writer, inbox: own } = this.feedback;
     const byInbox = inbox !== undefined && id !== undefined;
     if (!byInbox && !stream.capabilities.lists) return null;
@@ -64,6 +67,7 @@ export class Answering {
       writer,
       pattern,
       maxAnswerBytes,
+      json,
       maxBuffered,
       credit,
       onGone,

@@ -161,7 +161,7 @@ export class Consumer {
     this.taken += 1;
     let envelope: Envelope;
     try {
-      envelope = decodeEnvelope(message.value);
+      envelope = decodeEnvelope(message.value, this.options.json);
     } catch (error) {
       void this.deadLetters.bury(delivery, error as StreambackMessageError).finally(() => (this.ended += 1));
       return;

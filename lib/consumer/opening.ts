@@ -6,8 +6,10 @@ import { Delay } from '../common/waiting';
 
 /** Servers that came are used well within 5 s (R24). */
 const BACKOFF = { delayMs: 200, factor: 2, maxDelayMs: 500, jitter: 0.2 };
-/** A group that cannot be joined holds up the start of an app no longer, in ms: rebalances end sooner. */
-const PATIENCE_MS = 20_000;
+/** A group that cannot be joined holds up the start of an app no longer, in ms: most rebalances end sooner. */
+const PATIENCE_MS = 10_000;
+const WHY_SO_LONG =
+  'a member that was killed is waited for until its session timeout is over, and one that is busy until it has drained; else see whether the address is right';
 const PASSING: ReadonlySet<string> = new Set(['UNREACHABLE', 'FEEDBACK_UNWRITABLE']);
 
 /** Whether an error goes away when a server comes. All else is for people to mend. */
@@ -25,7 +27,7 @@ export interface OpeningOptions {
   readonly open: () => Promise<void>;
   readonly group: string;
   readonly logger: StreambackLogger;
-  /** @default 20_000 */
+  /** @default 10_000 */
   readonly patienceMs?: number;
 }
 
@@ -57,7 +59,7 @@ export class Opening {
   private async run(started: () => void, failed: (error: unknown) => void): Promise<void> {
     const { open, group, logger, patienceMs = PATIENCE_MS } = this.options;
     this.patience = setTimeout(() => {
-      this.tell(new StreambackConnectionError('UNREACHABLE', `the group could not be joined within ${patienceMs} ms`));
+      this.tell(new StreambackConnectionError('UNREACHABLE', `the group could not be joined within ${patienceMs} ms; ${WHY_SO_LONG}`));
       started();
     }, patienceMs);
     for (let attempt = 1; ; attempt++) {

@@ -2,7 +2,7 @@ import { StreambackAbortError, StreambackError, StreambackLaneError, StreambackP
 import { Queue } from '../common/queue';
 import type { FeedbackSource, FeedbackTarget, FeedbackWriter } from '../inbox/feedback-writer';
 import type { ErrorDetails } from '../protocol/frame';
-import { toJson } from '../protocol/json';
+import { type JsonForm, toJson } from '../protocol/json';
 import type { InboxItem, WriteResult } from '../streams/feedback-stream';
 import type { FrameFormat } from './frame-format';
 
@@ -25,6 +25,8 @@ export interface ResponderOptions {
   /** Names the request in errors. */
   readonly pattern: string;
   readonly maxAnswerBytes: number;
+  /** @default plain JSON */
+  readonly json?: JsonForm | undefined;
   /** Answers of a source that cannot be slowed that are held for a slow reader; beyond, the lane errs OVERFLOW (F5). */
   readonly maxBuffered: number;
   /** Frames that may be sent before the reader asks for more; `undefined`: as many as come. */
@@ -100,7 +102,7 @@ export class Responder implements FeedbackSource {
   private take(value: unknown): void {
     if (this.failure) throw this.failure;
     const { pattern, maxAnswerBytes, maxBuffered } = this.options;
-    const json = toJson(value, `An answer of '${pattern}'`);
+    const json = toJson(value, `An answer of '${pattern}'`, this.options.json);
     // A UTF-16 unit is at most three bytes: only what may pass the limit is counted exactly.
     if (json.length * 3 > maxAnswerBytes && Buffer.byteLength(json) > maxAnswerBytes) {
       const bytes = Buffer.byteLength(json);

@@ -4,6 +4,7 @@ import type { StreambackLogger } from '../common/logger';
 import { Delay } from '../common/waiting';
 import { decodeControl, type ControlMessage } from '../protocol/control-message';
 import { decodeFrame, type Frame } from '../protocol/frame';
+import type { JsonForm } from '../protocol/json';
 import { newInbox } from '../protocol/keys';
 import type { FeedbackStream, InboxItem, InboxReader } from '../streams/feedback-stream';
 
@@ -25,6 +26,8 @@ export interface InboxOptions {
   readonly leaseMs: number;
   readonly ttlMs: number;
   readonly logger: StreambackLogger;
+  /** How frames are read. @default plain JSON */
+  readonly json?: JsonForm;
 }
 
 const REOPEN = { delayMs: 200, factor: 2, maxDelayMs: 5_000, jitter: 0.2 };
@@ -129,7 +132,7 @@ export class Inbox {
     for (const { field, value } of items) {
       try {
         if (field === 'frame') {
-          const frame = decodeFrame(value);
+          const frame = decodeFrame(value, this.options.json);
           for (const receiver of this.receivers) receiver.onFrame(frame);
         } else {
           const message = decodeControl(value);

@@ -40,6 +40,13 @@ export class CreditWindow {
     this.consumed = 0;
   }
 
+  /** Frames before number `seq` were read, and credit for them given, by another process. */
+  startAt(seq: number): void {
+    this.granted = seq;
+    this.received = seq;
+    this.consumed = seq;
+  }
+
   onFrame(bytes: number): void {
     this.received += 1;
     this.bytes += bytes;

@@ -55,6 +55,11 @@ export class Lane<Answer = unknown> implements AsyncIterable<Answer> {
     return this.seenAttempt ?? this.request.attempt;
   }
 
+  /** The feedback list that the answers travel in, for `resume` in any process; undefined where they come by the inbox. */
+  get feedbackTopic(): string | undefined {
+    return this.request.feedbackTopic;
+  }
+
   /** The group that answers; null before the first answer. */
   get group(): string | null {
     return this.request.group;
@@ -68,6 +73,7 @@ export class Lane<Answer = unknown> implements AsyncIterable<Answer> {
    */
   async read(options?: LaneReadOptions): Promise<Answer | undefined> {
     if (options) checkOptions<LaneReadOptions>(options, READ_RULES, 'read');
+    this.request.listen();
     this.tellRestart();
     if (this.buffered.size > 0) {
       this.request.onRead();

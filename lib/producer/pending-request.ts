@@ -1,9 +1,11 @@
-import { StreambackLaneError, StreambackTimeoutError, type WaitingFor } from '../common/errors';
+import { StreambackError, StreambackLaneError, StreambackTimeoutError, type WaitingFor } from '../common/errors';
 import type { Frame } from '../protocol/frame';
 import type { Expiring } from '../common/deadlines';
+import { feedbackTopicOf } from '../protocol/keys';
 import type { CreditWindow } from './credit-window';
-import { FrameOrder } from './frame-order';
+import { FrameOrder, type FrameOrderOptions } from './frame-order';
 import { remoteError } from './remote-error';
+import type { FeedbackForm } from './request-options';
 
 /** Who takes the answers of one request; an Rx subscriber is one. */
 export interface AnswerObserver {
@@ -23,13 +25,33 @@ export interface PendingRequestOwner {
   onOver(request: PendingRequest, cancel: boolean): void;
   /** The reader has room for frames below `upTo`. */
   onGrant(request: PendingRequest, upTo: number): void;
+  /** The reader wants frames, of a request that waited to be read. */
+  onListen(request: PendingRequest): void;
 }
 
-const TIMEOUT_TEXT: Record<WaitingFor, string> = {
-  broker: 'the broker to acknowledge the request',
-  consumer: 'a consumer to take the request',
-  'first-answer': 'the first answer',
-  'next-answer': 'the next answer',
+/** How the answers of a request reach it. */
+export interface PendingRequestForm extends Omit<FrameOrderOptions, 'followsRestarts'> {
+  /** @default 'inbox' */
+  readonly feedback?: FeedbackForm | undefined;
+  /** The form was asked for; else it is found out. @default false */
+  readonly isChosen?: boolean | undefined;
+  /** It is not read yet: what comes stays in its list, for this process or another. @default false */
+  readonly waitsToBeRead?: boolean | undefined;
+}
+
+/** What a timeout says, and what to do about it, by what was waited for. */
+const WAITED: Record<WaitingFor, { readonly text: string; readonly remedy: string }> = {
+  broker: {
+    text: 'the broker to acknowledge the request',
+    remedy: 'See whether Kafka and Redis answer, which StreambackHealth tells, and whether the topic exists; or raise the timeout.',
+  },
+  consumer: {
+    text: 'a consumer to take the request',
+    remedy:
+      'See whether a service with a handler for the pattern runs, is connected (connectMicroservice), and keeps up; or raise the timeout.',
+  },
+  'first-answer': { text: 'the first answer', remedy: 'The handler runs: raise the timeout, or see what it waits for.' },
+  'next-answer': { text: 'the next answer', remedy: 'The handler runs: raise the timeout, or have it answer more often.' },
 };
 
 /** So many consumers of one request are remembered: it has one, as a rule. */
@@ -43,12 +65,20 @@ export class PendingRequest implements Expiring {
   wasSent = false;
   /** Whose runs have answered and are not followed: each may wait for credit until it is told that the request is over. */
   unfollowed?: Set<string>;
+  /** How its answers come; a request by inbox becomes one by list where its service is found to answer so. */
+  feedback: FeedbackForm;
+  private isRead: boolean;
+  /** A connection was cut while frames were popped that may have been of this request. */
+  private isUncertain = false;
   private readonly order: FrameOrder;
   private waitingFor: WaitingFor = 'broker';
   private lastActivity: number;
   private over = false;
 
-  /** @param deadline epoch ms, or Infinity */
+  /**
+   * @param deadline epoch ms, or Infinity
+   * @param key what its producer knows it by
+   */
   constructor(
     readonly id: string,
     readonly pattern: string,
@@ -57,9 +87,38 @@ export class PendingRequest implements Expiring {
     private readonly idleTimeoutMs: number,
     private readonly window: CreditWindow,
     private readonly owner: PendingRequestOwner,
+    private readonly form: PendingRequestForm = {},
+    readonly key = id,
   ) {
     this.lastActivity = owner.now();
-    this.order = new FrameOrder(observer.restart !== undefined);
+    this.feedback = form.feedback ?? 'inbox';
+    this.isRead = !form.waitsToBeRead;
+    this.order = new FrameOrder({ fromGroup: form.fromGroup, midway: form.midway, followsRestarts: observer.restart !== undefined });
+  }
+
+  /** The list that its answers travel in, where they do. */
+  get feedbackTopic(): string | undefined {
+    return this.feedback === 'list' ? feedbackTopicOf(this.id) : undefined;
+  }
+
+  /** Whether the form of its answers was asked for. */
+  get hasChosenForm(): boolean {
+    return this.form.isChosen === true;
+  }
+
+  /** Whether frames are wanted now. */
+  get isListening(): boolean {
+    return this.isRead;
+  }
+
+  /** Whether the broker has it and no consumer has been heard of. */
+  get isUnanswered(): boolean {
+    return this.waitingFor === 'consumer';
+  }
+
+  /** Whether it was answered in Python's frames. */
+  get isPlain(): boolean {
+    return this.order.isPlain;
   }
 
   get isOver(): boolean {
@@ -93,6 +152,20 @@ export class PendingRequest implements Expiring {
     return Math.min(this.deadline, this.lastActivity + this.idleTimeoutMs);
   }
 
+  /** Its reader is here: from now on answers come, and are waited for. */
+  listen(): void {
+    if (this.isRead || this.over) return;
+    this.isRead = true;
+    this.lastActivity = this.owner.now();
+    this.owner.onListen(this);
+  }
+
+  /** The connection was cut inside a pop: numbered frames show themselves what is missing, as soon as another comes. */
+  onUncertain(): void {
+    if (this.order.runs > 0 && !this.order.isPlain) this.isUncertain = true;
+    else this.fail(uncertain(this.pattern));
+  }
+
   /** The broker has it. */
   acknowledged(): void {
     if (this.waitingFor === 'broker') this.waitingFor = 'consumer';
@@ -112,7 +185,9 @@ export class PendingRequest implements Expiring {
     this.noteUnfollowed(followed);
     if (verdict === 'drop') return;
     if (verdict !== 'deliver') return this.fail(verdict);
+    this.isUncertain = false;
     if (this.order.runs !== runs && runs > 0) this.window.restart();
+    else if (this.order.runs !== runs && frame.seq) this.window.startAt(frame.seq);
     if (this.order.runs !== runs && hasEmitted) this.observer.restart?.(this.order.currentAttempt, before);
     if (this.isOver) return;
     this.window.onFrame(frame.bytes);
@@ -158,17 +233,19 @@ export class PendingRequest implements Expiring {
   expire(): void {
     const deadlinePassed = this.owner.now() >= this.deadline;
     const { waitingFor } = this;
-    const details = { waitingFor };
+    const { text, remedy } = WAITED[waitingFor];
+    const details = { waitingFor, remedy };
+    if (this.isUncertain && !deadlinePassed) return this.fail(uncertain(this.pattern));
     this.fail(
       deadlinePassed
         ? new StreambackTimeoutError(
             'DEADLINE_EXCEEDED',
-            `'${this.pattern}' ran out of time waiting for ${TIMEOUT_TEXT[waitingFor]}`,
+            `'${this.pattern}' ran out of time waiting for ${text}${this.droppedText()}`,
             details,
           )
         : new StreambackTimeoutError(
             'IDLE_TIMEOUT',
-            `'${this.pattern}' waited ${this.idleTimeoutMs} ms for ${TIMEOUT_TEXT[waitingFor]}`,
+            `'${this.pattern}' waited ${this.idleTimeoutMs} ms for ${text}${this.droppedText()}`,
             details,
           ),
     );
@@ -176,7 +253,7 @@ export class PendingRequest implements Expiring {
 
   fail(error: unknown): void {
     if (this.over) return;
-    this.finish(!(error instanceof StreambackLaneError && error.code === 'INBOX_LOST'));
+    this.finish(!this.outlives(error));
     this.observer.error(error);
   }
 
@@ -185,9 +262,23 @@ export class PendingRequest implements Expiring {
     if (!this.over) this.finish(true);
   }
 
+  /** Whether the handler is left alone: nobody could tell it, or another process may read on. */
+  private outlives(error: unknown): boolean {
+    if (!(error instanceof StreambackError)) return false;
+    return error.code === 'INBOX_LOST' || (error.code === 'CLOSED' && this.feedback === 'list');
+  }
+
+  private droppedText(): string {
+    const { droppedGroup } = this.order;
+    return droppedGroup === undefined ? '' : `; answers of '${droppedGroup}' were dropped, 'fromGroup' is '${this.form.fromGroup}'`;
+  }
+
   private finish(cancel: boolean): void {
     this.over = true;
     this.window.close();
     this.owner.onOver(this, cancel);
   }
 }
+
+const uncertain = (pattern: string): StreambackLaneError =>
+  new StreambackLaneError('FEEDBACK_UNCERTAIN', `The connection was cut while answers of '${pattern}' were being taken`);

@@ -1,23 +1,25 @@
 import { SYSTEM_CLOCK, type Clock } from '../common/clock';
-import { PendingBytes } from '../common/pending-bytes';
-import { StreambackConfigError, StreambackConnectionError, StreambackPublishError, StreambackTimeoutError } from '../common/errors';
-import { SILENT_LOGGER, type StreambackLogger } from '../common/logger';
-import { callerContext, currentCall } from '../context/call-context';
+import { StreambackConfigError, StreambackConnectionError, StreambackTimeoutError } from '../common/errors';
+import type { StreambackLogger } from '../common/logger';
+import { currentCall } from '../context/call-context';
 import type { FeedbackWriter } from '../inbox/feedback-writer';
 import type { Inbox } from '../inbox/inbox';
-import { encodeEnvelope } from '../protocol/envelope';
 import type { Frame } from '../protocol/frame';
-import { toJson } from '../protocol/json';
-import { feedbackTopicOf, newId } from '../protocol/keys';
-import { topicOf } from '../protocol/topic-name';
+import { type JsonForm, toJson } from '../protocol/json';
+import { feedbackTopicOf, idOfFeedbackTopic, newId } from '../protocol/keys';
 import type { FeedbackStream } from '../streams/feedback-stream';
-import type { MainStream, MessageHeader } from '../streams/main-stream';
+import type { MainStream } from '../streams/main-stream';
 import { Deadlines } from '../common/deadlines';
+import { inCallerContext, restartHook } from './caller-observer';
 import { CreditWindow, type CreditBudget } from './credit-window';
 import { Lane } from './lane';
+import { ListFinder } from './list-finder';
+import { ListReading } from './list-reading';
 import { PendingRequest, type AnswerObserver, type PendingRequestOwner } from './pending-request';
+import { Publisher, type PublisherOptions } from './publisher';
 import { RemoteControl, type RemoteControlOptions } from './remote-control';
-import { DEFAULT_CREDIT, DEFAULT_IDLE_TIMEOUT_MS, type StreambackRequestOptions } from './request-options';
+import { RequestDefaults } from './request-defaults';
+import { DEFAULT_CREDIT, DEFAULT_IDLE_TIMEOUT_MS, type StreambackRequestDefaults, type StreambackRequestOptions } from './request-options';
 
 /** What answers come by. */
 export interface ProducerFeedback {
@@ -26,56 +28,66 @@ export interface ProducerFeedback {
   readonly writer: FeedbackWriter;
 }
 
-export interface ProducerOptions extends RemoteControlOptions {
+export interface ProducerOptions extends RemoteControlOptions, PublisherOptions {
   readonly group: string;
-  readonly topicsPrefix: string;
-  readonly maxMessageBytes: number;
-  /** @default no limit */
-  readonly maxPendingBytes?: number;
-  readonly defaults: StreambackRequestOptions;
+  readonly defaults: StreambackRequestDefaults;
+  /** What a pattern says, over the defaults. @default {} */
+  readonly requestOptions?: Readonly<Record<string, StreambackRequestDefaults>>;
+  /** @default plain JSON */
+  readonly json?: JsonForm;
   readonly clock?: Clock;
   readonly logger?: StreambackLogger;
 }
 
 /** What the grown windows of all lanes may stand for. */
 const CREDIT_BUDGET_BYTES = 32_000_000;
-/** Topics of patterns are remembered, up to so many: patterns can be made up while running. */
-const MAX_REMEMBERED_TOPICS = 1_000;
-const NO_HEADERS: readonly MessageHeader[] = [];
 
 /** The sending half of a connection: publishes events and requests, and routes frames to the requests in flight. */
 export class Producer implements PendingRequestOwner {
   private readonly requests = new Map<string, PendingRequest>();
   private readonly deadlines: Deadlines;
   private readonly clock: Clock;
-  private readonly topics = new Map<string, string>();
+  private readonly publisher: Publisher;
+  private readonly defaults: RequestDefaults;
   private readonly control?: RemoteControl;
-  private readonly pending: PendingBytes;
+  private readonly lists?: ListReading;
+  private readonly finder?: ListFinder;
   private readonly budget: CreditBudget = { bytes: CREDIT_BUDGET_BYTES };
-  private connecting?: Promise<void>;
-  private connected = false;
+  private resumed = 0;
   private closed = false;
 
   /** @param feedback what answers come by; without it only events can be sent */
   constructor(
-    private readonly main: MainStream,
+    main: MainStream,
     private readonly feedback: ProducerFeedback | undefined,
     private readonly options: ProducerOptions,
   ) {
     this.clock = options.clock ?? SYSTEM_CLOCK;
     this.deadlines = new Deadlines(this.requests, this.clock);
-    this.pending = new PendingBytes(options.maxPendingBytes ?? Infinity);
+    this.publisher = new Publisher(main, options);
+    this.defaults = new RequestDefaults(options.defaults, options.requestOptions);
     if (!feedback) return;
+    if (feedback.stream.capabilities.lists) {
+      this.lists = new ListReading(feedback.stream, options.json);
+      this.finder = new ListFinder(this.requests, feedback.stream, this.clock, (request) => this.readList(request));
+    }
     this.control = new RemoteControl(this.requests, feedback.stream, feedback.writer, options, this.clock);
     feedback.inbox.receive({
       onFrame: (frame) => this.onFrame(frame),
-      onLost: (error) => [...this.requests.values()].forEach((request) => request.fail(error)),
+      onLost: (error) => {
+        for (const request of [...this.requests.values()]) if (request.feedback === 'inbox') request.fail(error);
+      },
     });
   }
 
   /** Connects what sending needs; cached, and tried again after a failure. @throws StreambackConnectionError */
   async connect(): Promise<void> {
-    await Promise.all([this.connectMain(), this.feedback?.inbox.open()]);
+    await Promise.all([this.publisher.connect(), this.feedback?.inbox.open()]);
+  }
+
+  /** Resolves when all that was handed over is acknowledged. @throws the first failure since the last flush */
+  flush(): Promise<void> {
+    return this.publisher.flush();
   }
 
   /**
@@ -83,29 +95,33 @@ export class Producer implements PendingRequestOwner {
    * @param id its id, where it may be sent again as the same message
    * @throws StreambackPublishError, StreambackConnectionError
    */
-  async emit(pattern: string, data: unknown, options: StreambackRequestOptions = {}, id = newId()): Promise<void> {
-    const valueJson = toJson(data, `The data of '${pattern}'`);
-    if (this.closed) throw closedError();
-    // Answers are for requests: an event does not wait for what they come by.
-    if (!this.connected) await this.holding(pattern, valueJson.length, () => this.connectMain());
-    await this.publish(pattern, valueJson, id, undefined, options);
+  emit(pattern: string, data: unknown, options: StreambackRequestOptions = {}, id = newId()): Promise<void> {
+    const sending = this.publishEvent(pattern, data, options, id);
+    this.publisher.track(sending);
+    return sending;
   }
 
   /** Sends a request, whose answers go to `observer`. Whatever goes wrong goes there too; nothing is thrown. */
   request(pattern: string, data: unknown, options: StreambackRequestOptions, observer: AnswerObserver): PendingRequest {
-    const { timeoutMs = this.options.defaults.timeoutMs, idleTimeoutMs = this.options.defaults.idleTimeoutMs } = options;
+    const defaults = this.defaults.of(pattern);
+    const { timeoutMs = defaults.timeoutMs, feedback: chosen = defaults.feedback } = options;
     const deadline = Math.min(timeoutMs === undefined ? Infinity : this.now() + timeoutMs, currentCall()?.deadline ?? Infinity);
-    const window = new CreditWindow(options.credit ?? this.options.defaults.credit ?? DEFAULT_CREDIT, this.budget);
+    const feedback = chosen ?? (this.finder?.isKnown(pattern) ? 'list' : 'inbox');
     const request = new PendingRequest(
       newId(),
       pattern,
-      observer.pulls ? observer : inCallerContext(observer, this.restartHook(pattern, options)),
+      observer.pulls ? observer : inCallerContext(observer, restartHook(pattern, options, this.options.logger)),
       deadline,
-      idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
-      window,
+      options.idleTimeoutMs ?? defaults.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
+      new CreditWindow(options.credit ?? defaults.credit ?? DEFAULT_CREDIT, this.budget),
       this,
+      {
+        feedback,
+        isChosen: chosen !== undefined,
+        fromGroup: options.fromGroup ?? defaults.fromGroup,
+        waitsToBeRead: chosen === 'list' && observer.pulls === true,
+      },
     );
-    this.requests.set(request.id, request);
     try {
       this.start(request, data, options);
     } catch (error) {
@@ -116,19 +132,56 @@ export class Producer implements PendingRequestOwner {
 
   /** Sends a request, whose answers are read from the lane. */
   open<Answer>(pattern: string, data: unknown, options: StreambackRequestOptions): Lane<Answer> {
-    return new Lane<Answer>((observer) => this.request(pattern, data, options, observer), this.clock, this.restartHook(pattern, options));
+    return new Lane<Answer>(
+      (observer) => this.request(pattern, data, options, observer),
+      this.clock,
+      restartHook(pattern, options, this.options.logger),
+    );
   }
 
-  /** Ends all requests in flight, whose handlers are told; nothing can be sent any more. */
+  /**
+   * Reads the answers to a request by list on, that this or another process has sent.
+   * @throws StreambackConfigError MISSING_CAPABILITY
+   */
+  resume<Answer>(feedbackTopic: string, options: StreambackRequestDefaults = {}): Lane<Answer> {
+    if (!this.lists) throw noLists(`'${feedbackTopic}' cannot be resumed`);
+    const { defaults } = this.options;
+    const { timeoutMs = defaults.timeoutMs, idleTimeoutMs = defaults.idleTimeoutMs } = options;
+    const open = (observer: AnswerObserver): PendingRequest => {
+      const request = new PendingRequest(
+        idOfFeedbackTopic(feedbackTopic),
+        feedbackTopic,
+        observer,
+        timeoutMs === undefined ? Infinity : this.now() + timeoutMs,
+        idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
+        new CreditWindow(options.credit ?? defaults.credit ?? DEFAULT_CREDIT, this.budget),
+        this,
+        { feedback: 'list', isChosen: true, fromGroup: options.fromGroup, midway: true, waitsToBeRead: true },
+        // Its sender may be this process, and read it as well.
+        `${feedbackTopic} resumed ${this.resumed++}`,
+      );
+      request.wasSent = true;
+      request.acknowledged();
+      return request;
+    };
+    return new Lane<Answer>(open, this.clock);
+  }
+
+  /** Ends all requests in flight, whose handlers are told. @param why the end of a sentence */
+  endRequests(why: string): void {
+    const remedy = 'Close the client when its requests have ended.';
+    const error = new StreambackConnectionError('CLOSED', `The request was ended in flight: ${why}`, { remedy });
+    for (const request of [...this.requests.values()]) request.fail(error);
+  }
+
+  /** Ends all requests in flight; nothing can be sent any more. */
   close(): void {
     if (this.closed) return;
-    const error = new StreambackConnectionError('CLOSED', 'The client was closed while the request was in flight', {
-      remedy: 'Close the client when its requests have ended.',
-    });
-    for (const request of [...this.requests.values()]) request.fail(error);
+    this.endRequests('the client was closed');
     this.closed = true;
     this.deadlines.close();
     this.control?.close();
+    this.finder?.close();
   }
 
   now(): number {
@@ -136,7 +189,9 @@ export class Producer implements PendingRequestOwner {
   }
 
   onOver(request: PendingRequest, cancel: boolean): void {
-    this.requests.delete(request.id);
+    this.requests.delete(request.key);
+    this.lists?.end(request);
+    this.finder?.onOver(request);
     if (request.wasSent) this.control?.cancel(request, !cancel);
   }
 
@@ -144,16 +199,17 @@ export class Producer implements PendingRequestOwner {
     this.control?.grant(request, upTo);
   }
 
-  /** The user's callback, in the user's context; what it throws harms nobody. */
-  private restartHook(pattern: string, { onRestart }: StreambackRequestOptions): ((attempt: number) => void) | undefined {
-    if (!onRestart) return undefined;
-    const { logger = SILENT_LOGGER } = this.options;
-    const inCaller = callerContext();
-    return (attempt) => {
-      // An async function is a callback, too: its rejection would end the process.
-      const told = async (): Promise<void> => inCaller(() => onRestart(attempt));
-      told().catch((error: unknown) => logger.error(`The onRestart of '${pattern}' failed: ${String(error)}`));
-    };
+  onListen(request: PendingRequest): void {
+    if (this.closed) return request.fail(closedError());
+    this.requests.set(request.key, request);
+    this.deadlines.watch(request);
+    this.control?.watch();
+    this.readList(request);
+  }
+
+  private readList(request: PendingRequest): void {
+    request.feedback = 'list';
+    this.lists!.begin(request);
   }
 
   private onFrame(frame: Frame): void {
@@ -170,110 +226,65 @@ export class Producer implements PendingRequestOwner {
       });
     }
     if (this.closed) throw closedError();
+    const byList = request.feedback === 'list';
+    if (byList && !this.lists) throw noLists(`'${request.pattern}' cannot be sent with feedback: 'list'`);
     if (request.deadline <= this.now()) {
       throw new StreambackTimeoutError('DEADLINE_EXCEEDED', `'${request.pattern}' was not sent: the outer deadline has passed`, {
         waitingFor: 'broker',
       });
     }
-    const valueJson = toJson(data, `The data of '${request.pattern}'`);
-    this.deadlines.watch(request);
-    this.control?.watch();
-    const publish = (): void => {
-      if (request.isOver) return;
+    const valueJson = toJson(data, `The data of '${request.pattern}'`, this.options.json);
+    if (request.isListening) {
+      this.requests.set(request.key, request);
+      this.deadlines.watch(request);
+      this.control?.watch();
+      if (byList) this.lists!.begin(request);
+      else this.finder?.watch();
+    }
+    const publish = (): Promise<void> | undefined => {
+      if (request.isOver) return undefined;
       request.wasSent = true;
-      this.publish(request.pattern, valueJson, request.id, request, options).then(
+      const sending = this.publishRequest(request, valueJson, options);
+      sending.then(
         () => request.acknowledged(),
         (error: unknown) => request.unpublished(error),
       );
+      return sending;
     };
-    if (this.connected && this.feedback.inbox.isOpen) publish();
-    else this.ready(request.pattern, valueJson.length).then(publish, (error: unknown) => request.fail(error));
+    if (this.publisher.isConnected && this.feedback.inbox.isOpen) return this.publisher.track(publish()!);
+    const ready = this.ready(request.pattern, valueJson.length);
+    ready.catch((error: unknown) => request.fail(error));
+    this.publisher.track(ready.then(publish));
   }
 
   /** Connects; until then a message is held, about as large as its data. */
   private async ready(pattern: string, bytes: number): Promise<void> {
     if (this.closed) throw closedError();
-    await this.holding(pattern, bytes, async () => {
+    await this.publisher.holding(pattern, bytes, async () => {
       await this.connect();
       await this.feedback?.inbox.open();
     });
   }
 
-  private async holding(pattern: string, bytes: number, until: () => Promise<void>): Promise<void> {
-    this.hold(pattern, bytes);
-    try {
-      await until();
-    } finally {
-      this.pending.remove(bytes);
-    }
+  private async publishEvent(pattern: string, data: unknown, options: StreambackRequestOptions, id: string): Promise<void> {
+    const valueJson = toJson(data, `The data of '${pattern}'`, this.options.json);
+    if (this.closed) throw closedError();
+    const { publisher } = this;
+    // Answers are for requests: an event does not wait for what they come by.
+    if (!publisher.isConnected) await publisher.holding(pattern, valueJson.length, () => publisher.connect());
+    await publisher.publish(pattern, valueJson, options, { feedbackTopic: null, sourceGroup: this.options.group, id });
   }
 
-  private connectMain(): Promise<void> {
-    this.connecting ??= this.main.connect().then(
-      () => void (this.connected = true),
-      (error: unknown) => {
-        this.connecting = undefined;
-        throw error;
-      },
-    );
-    return this.connecting;
-  }
-
-  private async publish(
-    pattern: string,
-    valueJson: string,
-    id: string,
-    request: PendingRequest | undefined,
-    options: StreambackRequestOptions,
-  ): Promise<void> {
-    const topic = this.topicOf(pattern);
-    const key = options.key ?? null;
-    const value = encodeEnvelope(valueJson, {
-      feedbackTopic: request ? feedbackTopicOf(id) : null,
+  private publishRequest(request: PendingRequest, valueJson: string, options: StreambackRequestOptions): Promise<void> {
+    const { id, pattern, deadline, upTo: credit } = request;
+    return this.publisher.publish(pattern, valueJson, options, {
+      feedbackTopic: feedbackTopicOf(id),
       sourceGroup: this.options.group,
       id,
-      ...(request && { inbox: this.feedback!.inbox.key }),
-      ...(request && request.deadline !== Infinity && { deadline: request.deadline, timeoutMs: request.deadline - this.now() }),
-      ...(request && { credit: request.upTo }),
+      ...(request.feedback === 'inbox' && { inbox: this.feedback!.inbox.key }),
+      ...(deadline !== Infinity && { deadline, timeoutMs: deadline - this.now() }),
+      credit,
     });
-    const headers = encodeHeaders(options.headers);
-    const bytes =
-      value.length +
-      (key === null ? 0 : Buffer.byteLength(key)) +
-      headers.reduce((sum, [name, text]) => sum + Buffer.byteLength(name) + text.length, 0);
-    if (bytes > this.options.maxMessageBytes) {
-      throw new StreambackPublishError(
-        'TOO_LARGE',
-        `The message for '${pattern}' has ${bytes} bytes, maxMessageBytes allows ${this.options.maxMessageBytes}`,
-      );
-    }
-    this.hold(pattern, bytes);
-    try {
-      await this.main.publish({ topic, key, value, headers });
-    } finally {
-      this.pending.remove(bytes);
-    }
-  }
-
-  /** Counts bytes as pending. @throws StreambackPublishError BUFFER_FULL */
-  private hold(pattern: string, bytes: number): void {
-    if (!this.pending.hasRoomFor(bytes)) {
-      throw new StreambackPublishError(
-        'BUFFER_FULL',
-        `The message for '${pattern}' is refused: with it more than maxPendingBytes would wait for the broker, ${this.pending.bytes} do`,
-      );
-    }
-    this.pending.add(bytes);
-  }
-
-  private topicOf(pattern: string): string {
-    let topic = this.topics.get(pattern);
-    if (topic === undefined) {
-      topic = topicOf(pattern, this.options.topicsPrefix);
-      if (this.topics.size >= MAX_REMEMBERED_TOPICS) this.topics.clear();
-      this.topics.set(pattern, topic);
-    }
-    return topic;
   }
 }
 
@@ -281,18 +292,9 @@ function closedError(): StreambackConnectionError {
   return new StreambackConnectionError('CLOSED', 'The client is closed');
 }
 
-function encodeHeaders(headers: Readonly<Record<string, string>> | undefined): readonly MessageHeader[] {
-  if (!headers) return NO_HEADERS;
-  return Object.entries(headers).map(([name, value]) => [name, Buffer.from(value, 'utf8')]);
-}
-
-/** An observer that hears of its answers in the context that it asked in. A lane's reader awaits them there anyway. */
-function inCallerContext(observer: AnswerObserver, restart: ((attempt: number) => void) | undefined): AnswerObserver {
-  const inCaller = callerContext();
-  return {
-    ...(restart && { restart }),
-    next: (value) => inCaller(() => observer.next(value)),
-    error: (error) => inCaller(() => observer.error(error)),
-    complete: () => inCaller(() => observer.complete()),
-  };
+function noLists(what: string): StreambackConfigError {
+  return new StreambackConfigError('MISSING_CAPABILITY', `${what}: the feedback stream of this connection has no lists`, {
+    option: 'feedback',
+    remedy: "Use a feedback stream with lists (redis://, redis+sentinel://), or leave 'feedback' at 'inbox'.",
+  });
 }

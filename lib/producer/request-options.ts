@@ -1,3 +1,6 @@
+/** How answers travel: to the process's inbox, or in a list of the request's own, which is Python streamback's form. */
+export type FeedbackForm = 'inbox' | 'list';
+
 /** How one request or event is sent. */
 export interface StreambackRequestOptions {
   /** Messages of one key go to one partition and are handled in order. @default none */
@@ -15,7 +18,17 @@ export interface StreambackRequestOptions {
    * first. `attempt` is its number, from 2. Without it the request errs RESTARTED, or CONSUMER_LOST. @default none
    */
   readonly onRestart?: ((attempt: number) => void) | undefined;
+  /**
+   * How answers travel. `'list'`: in a feedback list of the request's own, as Python streamback's, which another process can read on
+   * (`resume`). @default 'inbox', and that a service answers on lists only is found out
+   */
+  readonly feedback?: FeedbackForm | undefined;
+  /** Answers of this group alone; those of others are dropped. @default the first group to answer */
+  readonly fromGroup?: string | undefined;
 }
+
+/** What may be said of requests for a whole connection, and for a pattern. */
+export type StreambackRequestDefaults = Pick<StreambackRequestOptions, 'idleTimeoutMs' | 'timeoutMs' | 'credit' | 'feedback' | 'fromGroup'>;
 
 export const DEFAULT_CREDIT = 256;
 export const DEFAULT_IDLE_TIMEOUT_MS = 60_000;

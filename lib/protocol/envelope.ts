@@ -1,5 +1,5 @@
 import { StreambackMessageError } from '../common/errors';
-import { isRecord, parseJson } from './json';
+import { isRecord, type JsonForm, parseJson } from './json';
 import { isFeedbackTopic, isId, isInbox } from './keys';
 
 /** The largest first credit that a request may ask for, in frames. */
@@ -50,8 +50,8 @@ export function encodeEnvelope(valueJson: string, head: EnvelopeHead): Buffer {
  * null value. Numbers are clamped, unknown fields ignored.
  * @throws StreambackMessageError MALFORMED_MESSAGE, FOREIGN_FEEDBACK_KEY
  */
-export function decodeEnvelope(bytes: Buffer | null): Envelope {
-  const message = bytes === null ? null : parseJson(bytes);
+export function decodeEnvelope(bytes: Buffer | null, form?: JsonForm): Envelope {
+  const message = bytes === null ? null : parseJson(bytes, form);
   if (!isRecord(message) || message.event !== 'message') return { value: message, feedbackTopic: null, sourceGroup: null };
   const { feedback_topic: feedbackTopic = null, source_group: sourceGroup, id, inbox } = message;
   if (feedbackTopic !== null && !isFeedbackTopic(feedbackTopic)) throw foreign('feedback_topic');

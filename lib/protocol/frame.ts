@@ -1,5 +1,5 @@
 import { StreambackMessageError } from '../common/errors';
-import { isRecord, parseJson } from './json';
+import { isRecord, type JsonForm, parseJson, toJson } from './json';
 import { isId, isInbox } from './keys';
 
 /** The first three are Python's; `accepted` says that a handler runs and has not answered yet. */
@@ -92,8 +92,8 @@ export const pythonFrames = {
  * Decodes a frame.
  * @throws StreambackMessageError MALFORMED_MESSAGE
  */
-export function decodeFrame(bytes: Buffer): Frame {
-  const frame = parseJson(bytes);
+export function decodeFrame(bytes: Buffer, form?: JsonForm): Frame {
+  const frame = parseJson(bytes, form);
   if (!isRecord(frame) || (!FRAME_EVENTS.has(frame.event) && !isId(frame.id)))
     throw new StreambackMessageError('MALFORMED_MESSAGE', 'not a frame');
   const { value, error, details, source_group: sourceGroup, id, seq, run, attempt, instance } = frame;
@@ -101,7 +101,7 @@ export function decodeFrame(bytes: Buffer): Frame {
     event: FRAME_EVENTS.has(frame.event) ? (frame.event as FrameEvent) : 'unreadable',
     hasValue: value !== undefined,
     value,
-    error: typeof error === 'string' ? error : error === null || error === undefined ? undefined : JSON.stringify(error),
+    error: typeof error === 'string' ? error : error === null || error === undefined ? undefined : toJson(error, 'an error', form),
     details: isRecord(details) ? (details as ErrorDetails) : undefined,
     sourceGroup: typeof sourceGroup === 'string' ? sourceGroup : null,
     id: isId(id) ? id : undefined,

@@ -11,6 +11,9 @@ export const newId = (): string => randomUUID();
 /** The feedback topic of a request; its name alone says whose it is, as in Python. */
 export const feedbackTopicOf = (id: string): string => `streamback_feedback_${id}`;
 
+/** The request that a feedback topic is of. */
+export const idOfFeedbackTopic = (feedbackTopic: string): string => feedbackTopic.slice(feedbackTopicOf('').length);
+
 /** A fresh name for a process's inbox. */
 export const newInbox = (): string => `streamback_inbox_${randomUUID()}`;
 

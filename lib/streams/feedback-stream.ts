@@ -74,6 +74,8 @@ export interface FeedbackStream {
    * @throws StreambackConnectionError FEEDBACK_UNWRITABLE, CLOSED
    */
   writeList?(feedbackTopic: string, frames: readonly Buffer[], ttlMs: number): Promise<void>;
+  /** Which of these feedback lists hold frames. */
+  filledLists?(feedbackTopics: readonly string[]): Promise<ReadonlySet<string>>;
   /** Pops the frames of a feedback list as they come. All lists share one connection. */
   openListReader?(options: ListReaderOptions): Promise<{ close(): Promise<void> }>;
   /**

@@ -87,6 +87,32 @@ export function listContract(withStreams: WithStreams, it: ContractRunner['it'])
     }
   });
 
+  itOfLists('thousands are read at once, each its own', 2, async (writer, reading) => {
+    const readers = await Promise.all(Array.from({ length: 2_000 }, () => open(reading)));
+    const frames = [0, 1, 2].map((index) => (topic: string) => buffers([`${topic} ${index}`]));
+    for (const frame of frames) {
+      await Promise.all(readers.map(({ feedbackTopic }) => writer.writeList!(feedbackTopic, frame(feedbackTopic), 60_000)));
+    }
+    await until('all came', () => readers.every(({ collected }) => collected.all.length >= 3));
+    for (const { feedbackTopic, texts } of readers) {
+      assert.deepEqual(
+        texts(),
+        [0, 1, 2].map((index) => `${feedbackTopic} ${index}`),
+      );
+    }
+    await Promise.all(readers.map(({ reader }) => reader.close()));
+  });
+
+  itOfLists('which of them hold frames can be asked', 2, async (writer, reading) => {
+    const [filled, taken, missing] = [feedbackTopicOf(newId()), feedbackTopicOf(newId()), feedbackTopicOf(newId())];
+    assert.equal(typeof reading.filledLists, 'function', 'it is there');
+    await Promise.all([filled, taken].map((topic) => writer.writeList!(topic, buffers(['x']), 60_000)));
+    const { collected } = await open(reading, taken);
+    await collected.untilCount(1);
+    assert.deepEqual([...(await reading.filledLists!([filled, taken, missing]))], [filled]);
+    assert.deepEqual([...(await reading.filledLists!([]))], []);
+  });
+
   itOfLists('a reader that opens is served soon, though others wait', 2, async (writer, reading) => {
     await open(reading);
     const feedbackTopic = feedbackTopicOf(newId());

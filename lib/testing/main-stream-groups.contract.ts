@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { MainStreamDelivery } from '../streams/main-stream';
-import { eventually, idOf, ids, type Bench } from './main-stream.probe';
+import { assertKeyOrder, eventually, idOf, ids, type Bench } from './main-stream.probe';
 
 /** The part of the main stream's contract about subscribers that come and go. */
 export function groupContract(test: (title: string, body: (bench: Bench) => Promise<void>) => void): void {
@@ -26,6 +26,43 @@ export function groupContract(test: (title: string, body: (bench: Bench) => Prom
     await second.until(() => seen.size === total);
     const duplicates = [...seen.values()].reduce((sum, count) => sum + count - 1, 0);
     assert.ok(duplicates <= total / 100, `${duplicates} of ${total} were delivered twice`);
+  });
+
+  test('M4: messages of one key are with one subscriber of a group at a time, and stay in order', async (bench) => {
+    const { keyOrder, rebalance } = bench.stream.capabilities;
+    if (!keyOrder || !rebalance) return;
+    const topic = bench.topic();
+    const group = bench.group();
+    const total = 500;
+    const inFlight = new Map<string, { readonly subscriber: number; messages: number }>();
+    const delivered: MainStreamDelivery[] = [];
+    let shared = 0;
+    const subscribe = (subscriber: number) =>
+      bench.subscribe({
+        topics: [topic],
+        group,
+        maxInFlight: 10,
+        onDelivery: (delivery) => {
+          delivered.push(delivery);
+          const key = String(delivery.message.key);
+          const holder = inFlight.get(key) ?? { subscriber, messages: 0 };
+          if (holder.subscriber !== subscriber) shared += 1;
+          holder.messages += 1;
+          inFlight.set(key, holder);
+          setTimeout(() => {
+            holder.messages -= 1;
+            if (holder.messages === 0) inFlight.delete(key);
+            delivery.settle();
+          }, 1);
+        },
+      });
+    await subscribe(1);
+    const second = await subscribe(2);
+    await bench.publish(topic, ids(total), (id) => `key ${Number(id) % 8}`);
+    await second.until(() => delivered.length >= total && inFlight.size === 0);
+    assert.equal(shared, 0, `${shared} of ${total} came while another subscriber had one of their key`);
+    assert.equal(delivered.length, total);
+    assertKeyOrder(delivered);
   });
 
   test('lag counts what the group has not handled', async (bench) => {

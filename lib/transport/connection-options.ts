@@ -1,6 +1,6 @@
 import { checkOptions, invalidOption } from '../common/option-rules';
 import { DEFAULT_LISTENER_OPTIONS, type ListenerOptions, withDefaults } from '../consumer/listener';
-import type { StreambackRequestOptions } from '../producer/request-options';
+import type { StreambackRequestDefaults } from '../producer/request-options';
 import type { ScheduleOptions } from '../scheduler/schedule-options';
 import { CONNECTION_RULES } from '../streamback.option-rules';
 import type { StreambackOptions, StreambackStreams } from '../streamback.options';
@@ -19,7 +19,10 @@ export interface ConnectionOptions {
   readonly streamsByDefault: boolean;
   readonly topicsPrefix: string;
   readonly listeners: ListenerOptions;
-  readonly requests: StreambackRequestOptions;
+  readonly requests: StreambackRequestDefaults;
+  readonly requestOptions: Readonly<Record<string, StreambackRequestDefaults>>;
+  /** Patterns; nothing where all are listened to. */
+  readonly listenOnly: readonly string[] | undefined;
   readonly kafka: NonNullable<StreambackOptions['kafka']>;
   readonly redis: NonNullable<StreambackOptions['redis']>;
   readonly maxMessageBytes: number;
@@ -31,6 +34,7 @@ export interface ConnectionOptions {
   readonly leaseMs: number;
   readonly feedbackTtlMs: number;
   readonly schedules: readonly ScheduleOptions[];
+  readonly bigint: boolean;
 }
 
 /**
@@ -54,6 +58,8 @@ export function connectionOptions(given: StreambackOptions): ConnectionOptions {
     topicsPrefix: topicsPrefix ?? given.topicsPrefix ?? '',
     listeners: withDefaults(given.defaultListenerOptions ?? {}, DEFAULT_LISTENER_OPTIONS),
     requests: given.defaultRequestOptions ?? {},
+    requestOptions: given.requestOptions ?? {},
+    listenOnly: given.listenOnly,
     kafka: given.kafka ?? {},
     redis: given.redis ?? {},
     maxMessageBytes: given.maxMessageBytes ?? 1_000_000,
@@ -65,6 +71,7 @@ export function connectionOptions(given: StreambackOptions): ConnectionOptions {
     leaseMs: given.leaseMs ?? 5_000,
     feedbackTtlMs: given.feedbackTtlMs ?? 300_000,
     schedules: given.schedules ?? [],
+    bigint: given.bigint ?? false,
   };
 }
 

@@ -9,6 +9,7 @@ import { FeedbackWriter } from '../inbox/feedback-writer';
 import { Inbox } from '../inbox/inbox';
 import type { ConnectionHooks } from '../lifecycle/told-hooks';
 import { Producer } from '../producer/producer';
+import type { JsonForm } from '../protocol/json';
 import type { StreambackOptions } from '../streamback.options';
 import type { FeedbackStream } from '../streams/feedback-stream';
 import type { MainStream, StreamStatus } from '../streams/main-stream';
@@ -26,11 +27,14 @@ export class StreambackConnection {
   readonly main: MainStream;
   readonly feedback?: FeedbackStream;
   readonly producer: Producer;
+  private readonly json: JsonForm;
   private readonly inbox?: Inbox;
   private readonly writer?: FeedbackWriter;
   private listeners: readonly Listener[] = [];
   private listening?: Consumer;
   private users = 0;
+  private ending?: NodeJS.Timeout;
+  private hasWarned = false;
   private closing?: Promise<void>;
 
   /** @throws StreambackConfigError */
@@ -44,15 +48,17 @@ export class StreambackConnection {
     if (streamsByDefault) {
       this.logger.warn("No streams are set: messages stay in this process. Set 'streams', or say 'memory://' to mean it.");
     }
-    const { leaseMs, feedbackTtlMs: ttlMs, maxPendingBytes } = this.options;
+    const { leaseMs, feedbackTtlMs: ttlMs, maxPendingBytes, bigint } = this.options;
+    this.json = { bigint, onNotFinite: this.warnOfNotFinite };
     if (this.feedback) {
-      this.inbox = new Inbox(this.feedback, { leaseMs, ttlMs, logger: this.logger });
+      this.inbox = new Inbox(this.feedback, { leaseMs, ttlMs, logger: this.logger, json: this.json });
       this.writer = new FeedbackWriter(this.feedback, ttlMs, this.logger, undefined, maxPendingBytes);
     }
     this.producer = new Producer(this.main, this.answering(), {
       ...this.options,
       defaults: this.options.requests,
       cancelTtlMs: ttlMs,
+      json: this.json,
       logger: this.logger,
     });
   }
@@ -65,7 +71,7 @@ export class StreambackConnection {
   /** Makes what listens; its owner starts and closes it. @param hooks told what belongs to no listener */
   listen(listeners: readonly Listener[], hooks?: ConnectionHooks<DeadLetter>): Consumer {
     this.listeners = listeners;
-    const options = { ...this.options, logger: this.logger, errorValue, isAnswer, hooks };
+    const options = { ...this.options, json: this.json, logger: this.logger, errorValue, isAnswer, hooks };
     return (this.listening = new Consumer(this.main, this.answering(), listeners, options));
   }
 
@@ -85,6 +91,14 @@ export class StreambackConnection {
     return () => ends.forEach((end) => end?.());
   }
 
+  /**
+   * The app is closing: requests that are in flight when so much time has passed, in ms, err CLOSED. What waits for them, an HTTP request
+   * for instance, would keep the app from closing the client.
+   */
+  endRequests(withinMs: number): void {
+    this.ending ??= setTimeout(() => this.producer.endRequests('the app is closing, and drainTimeoutMs is over'), withinMs).unref();
+  }
+
   /** One more server or client uses it. */
   retain(): void {
     this.users += 1;
@@ -96,6 +110,13 @@ export class StreambackConnection {
     if (this.users === 0) await this.close();
   }
 
+  /** Once: what sends one sends more. */
+  private readonly warnOfNotFinite = (): void => {
+    if (this.hasWarned) return;
+    this.hasWarned = true;
+    this.logger.warn('A message or an answer has NaN or Infinity in it, as Python writes them: they are no JSON, and are read as null');
+  };
+
   /** What answers travel by; nothing where messages go one way only. */
   private answering(): ConsumerFeedback | undefined {
     const { feedback: stream, inbox, writer } = this;
@@ -104,6 +125,7 @@ export class StreambackConnection {
 
   private close(): Promise<void> {
     this.closing ??= (async () => {
+      clearTimeout(this.ending);
       this.producer.close();
       await this.writer?.close();
       await this.inbox?.close();

@@ -1,9 +1,12 @@
 import { ClientProxy, type ReadPacket } from '@nestjs/microservices';
 import { AsyncSubject, Observable } from 'rxjs';
 import { StreambackConfigError } from '../common/errors';
+import { checkOptions, invalidOption } from '../common/option-rules';
 import type { Lane } from '../producer/lane';
-import type { StreambackRequestOptions } from '../producer/request-options';
+import type { StreambackRequestDefaults, StreambackRequestOptions } from '../producer/request-options';
+import { isFeedbackTopic } from '../protocol/keys';
 import { topicOf } from '../protocol/topic-name';
+import { REQUEST_DEFAULT_RULES } from '../streamback.option-rules';
 import type { StreambackOptions } from '../streamback.options';
 import type { StreamStatus } from '../streams/main-stream';
 import { connectionOf, type StreambackConnection } from './connection';
@@ -40,7 +43,11 @@ export class StreambackClient extends ClientProxy<never> {
 
   /** Ends what is in flight and frees everything; nothing can be sent any more. Idempotent. */
   close(): Promise<void> {
-    this.closing ??= this.connection.release();
+    this.closing ??= (async () => {
+      // A server may go on with the connection.
+      this.connection.producer.close();
+      await this.connection.release();
+    })();
     return this.closing;
   }
 
@@ -99,6 +106,28 @@ export class StreambackClient extends ClientProxy<never> {
   open<Answer = any, Data = any>(pattern: any, data: Data | StreambackRecord<Data>): Lane<Answer> {
     const packet = this.packet(pattern, data);
     return this.connection.producer.open<Answer>(packet.route, packet.data, packet.options);
+  }
+
+  /**
+   * Reads on the answers to a request that was sent with `feedback: 'list'`, by this or another process; by Python streamback, too, whose
+   * `continue_stream` does the same. Of several who read one list each gets a part.
+   * @param feedbackTopic `Lane.feedbackTopic` of the request
+   * @throws StreambackConfigError INVALID_OPTION; MISSING_CAPABILITY where the feedback stream has no lists
+   */
+  resume<Answer = any>(feedbackTopic: string, options: StreambackRequestDefaults = {}): Lane<Answer> {
+    checkOptions<StreambackRequestDefaults>(options, REQUEST_DEFAULT_RULES, 'resume');
+    if (!isFeedbackTopic(feedbackTopic)) {
+      throw invalidOption('feedbackTopic', `'feedbackTopic' must be one of 'streamback_feedback_…', not ${JSON.stringify(feedbackTopic)}`);
+    }
+    return this.connection.producer.resume<Answer>(feedbackTopic, options);
+  }
+
+  /**
+   * Resolves when all that was handed over so far, events and requests, is acknowledged by the broker.
+   * @throws the first failure since the last flush
+   */
+  flush(): Promise<void> {
+    return this.connection.producer.flush();
   }
 
   /**

@@ -1,5 +1,5 @@
 import { checkOptions } from '../common/option-rules';
-import type { StreambackRequestOptions } from '../producer/request-options';
+import type { FeedbackForm, StreambackRequestOptions } from '../producer/request-options';
 import { REQUEST_RULES } from '../streamback.option-rules';
 
 /** Data with options of its own: what `send`, `emit` and `open` take in place of bare data. Also how `null` is sent. */
@@ -52,6 +52,16 @@ export class StreambackRecordBuilder<Data = unknown> {
   /** Told when the handler begins anew after answers were given; the request goes on with the new attempt's. */
   setOnRestart(onRestart: (attempt: number) => void): this {
     return this.set({ onRestart });
+  }
+
+  /** How answers travel: `'list'` in a feedback list of the request's own, as Python streamback's. */
+  setFeedback(feedback: FeedbackForm): this {
+    return this.set({ feedback });
+  }
+
+  /** Answers of this group alone. */
+  setFromGroup(fromGroup: string): this {
+    return this.set({ fromGroup });
   }
 
   /** @throws StreambackConfigError INVALID_OPTION */

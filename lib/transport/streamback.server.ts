@@ -1,5 +1,6 @@
 import { Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices';
 import type { Observable } from 'rxjs';
+import { invalidOption } from '../common/option-rules';
 import type { Consumer } from '../consumer/consumer';
 import { withDefaults, type Listener, type ListenerOptions } from '../consumer/listener';
 import type { Run } from '../consumer/run';
@@ -121,12 +122,12 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
   }
 
   private async start(): Promise<void> {
-    const { listeners: defaults, topicsPrefix, connection } = this.connection.options;
+    const { listeners: defaults, topicsPrefix, connection, listenOnly } = this.connection.options;
     const lifecycle = this.lifecycles?.lifecycle();
     const starting = lifecycle?.startProcess();
     if (starting) await starting;
     if (this.isLeaving) return;
-    const listeners = [...this.patterns.values()].map((handlers): Listener => {
+    const listeners = chosenPatterns([...this.patterns.values()], listenOnly).map((handlers): Listener => {
       const { pattern, topic, options } = handlers;
       return {
         pattern,
@@ -157,6 +158,17 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
       });
     });
   }
+}
+
+/** Of all patterns those that this process listens to. @throws StreambackConfigError INVALID_OPTION where one of `only` has no handler */
+function chosenPatterns(all: readonly PatternHandlers[], only: readonly string[] | undefined): readonly PatternHandlers[] {
+  if (!only) return all;
+  for (const pattern of only) {
+    if (all.some((handlers) => handlers.pattern === pattern)) continue;
+    const known = all.map((handlers) => `'${handlers.pattern}'`).join(', ');
+    throw invalidOption('listenOnly', `'listenOnly' names '${pattern}', which has no handler`, `Patterns with a handler are: ${known}.`);
+  }
+  return all.filter((handlers) => only.includes(handlers.pattern));
 }
 
 /** A dead-letter topic is named as a pattern is: the connection's prefix goes before it. */

@@ -66,6 +66,7 @@ function checkFiles(tarball) {
       'docs/schedules.md',
       'docs/workers.md',
       'docs/lifecycle.md',
+      'docs/from-python-streamback.md',
     ].filter((file) => !has.has(file)),
   );
 

@@ -79,11 +79,14 @@ describeWith(['own-redis'], 'The Redis user of docs/operations.md', () => {
     await stream.openReader({ inbox, ttlMs: 60_000, leaseMs: 150, onItems: () => {}, onLost: () => {} });
     await stream.write(inbox, [{ field: 'frame', value: Buffer.from('x') }]);
     await stream.alive([inbox], 150);
-    const list = await stream.openListReader({ feedbackTopic: feedbackTopicOf(newId()), onFrames: () => {}, onUncertain: () => {} });
+    const openList = () => stream.openListReader({ feedbackTopic: feedbackTopicOf(newId()), onFrames: () => {}, onUncertain: () => {} });
+    const list = await openList();
+    // The second ends the pop that waits for the first.
+    const other = await openList();
     await stream.writeList(feedbackTopicOf(newId()), [Buffer.from('x')], 1_000);
     // A renewal trims.
     await new Promise((resolve) => setTimeout(resolve, 300));
-    await list.close();
+    await Promise.all([list.close(), other.close()]);
     await runEachScript(stream.schedules);
     await stream.close();
     const granted = [...USER, ...LISTS, ...SCHEDULES].filter((rule) => rule.startsWith('+')).map((rule) => rule.slice(1));

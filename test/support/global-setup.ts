@@ -3,6 +3,7 @@ import { composeMissing, startComposeServer } from './compose';
 import { CANARY_PASSWORD } from './canary';
 import { startKafka } from './kafka';
 import { kafkaMissing } from './kafka-jars';
+import { findPython } from './python';
 import { redisMissing, startRedis } from './redis';
 import './provided-servers';
 
@@ -16,25 +17,29 @@ interface Found {
 
 /**
  * Runs once before the broker suites: one Kafka and one Redis for all of them. In this order: the environment's, one that
- * is installed, one of Docker Compose. Suites that kill or cut servers start their own and need an installed one.
+ * is installed, one of Docker Compose. Suites that kill or cut servers start their own and need an installed one. Python
+ * streamback is installed once where there is a Python.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const kafkaReason = kafkaMissing();
   const redisReason = redisMissing();
-  const [kafka, redis] = await Promise.all([
+  const [kafka, redis, python] = await Promise.all([
     find('kafka', process.env.STREAMBACK_TEST_KAFKA_URL, kafkaReason, startKafka),
     find('redis', process.env.STREAMBACK_TEST_REDIS_URL, redisReason, async () => {
       const server = await startRedis({ password: CANARY_PASSWORD });
       return { url: server.url, stop: () => server.close() };
     }),
+    findPython(),
   ]);
   project.provide('kafkaUrl', kafka.url);
   project.provide('redisUrl', redis.url);
+  project.provide('pythonPath', python.path);
   project.provide('missingServers', {
     kafka: kafka.skip,
     redis: redis.skip,
     'own-kafka': kafkaReason || (kafka.skip && `it did not start: ${kafka.skip}`),
     'own-redis': redisReason,
+    python: python.skip,
   });
   return async () => {
     await Promise.all([kafka.stop?.(), redis.stop?.()]);

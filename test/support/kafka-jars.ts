@@ -4,7 +4,8 @@ import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises
 import { join, resolve } from 'node:path';
 
 const KAFKA_VERSION = '4.1.1';
-const CACHE = process.env.XDG_CACHE_HOME ? join(process.env.XDG_CACHE_HOME, 'nestjs-streamback') : resolve('.cache');
+/** Where what the tests fetch once is kept. */
+export const CACHE = process.env.XDG_CACHE_HOME ? join(process.env.XDG_CACHE_HOME, 'nestjs-streamback') : resolve('.cache');
 const FOLDER = join(CACHE, `kafka-${KAFKA_VERSION}`);
 const DOWNLOAD_TIMEOUT_MS = 180_000;
 

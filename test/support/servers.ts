@@ -9,20 +9,24 @@ export interface Servers {
   readonly redisUrl: string;
   /** `main=kafka://…&feedback=redis://…` */
   readonly streams: string;
+  /** The interpreter that has Python streamback. */
+  readonly pythonPath: string;
 }
 
 /**
  * A `describe` that needs servers. Where one cannot be had the suite is skipped, with the reason in its title; with
- * STREAMBACK_REQUIRE_BROKERS=1 it fails instead.
+ * STREAMBACK_REQUIRE_BROKERS=1 it fails instead, or with STREAMBACK_REQUIRE_PYTHON=1 where it is Python.
  */
 export function describeWith(needs: readonly Need[], title: string, suite: (servers: Servers) => void): void {
   const missing = inject('missingServers') as Readonly<Record<Need, string>> | undefined;
   if (!missing) throw new Error('suites that need servers belong to test/contract, e2e, fault, security or interop');
-  const reasons = needs.filter((need) => missing[need]).map((need) => `${need}: ${missing[need].split('\n')[0]}`);
+  const missingNeeds = needs.filter((need) => missing[need]);
+  const reasons = missingNeeds.map((need) => `${need}: ${missing[need].split('\n')[0]}`);
   if (reasons.length === 0) {
     const [kafkaUrl, redisUrl] = [inject('kafkaUrl'), inject('redisUrl')];
-    describe(title, () => suite({ kafkaUrl, redisUrl, streams: `main=${kafkaUrl}&feedback=${redisUrl}` }));
-  } else if (process.env.STREAMBACK_REQUIRE_BROKERS === '1') {
+    const streams = `main=${kafkaUrl}&feedback=${redisUrl}`;
+    describe(title, () => suite({ kafkaUrl, redisUrl, streams, pythonPath: inject('pythonPath') }));
+  } else if (missingNeeds.some(isRequired)) {
     describe(title, () => {
       it('has the servers it needs', () => expect.fail(reasons.join(' | ')));
     });
@@ -39,3 +43,6 @@ export function describeWith(needs: readonly Need[], title: string, suite: (serv
 export function describeWithBrokers(title: string, suite: (servers: Servers) => void): void {
   describeWith(['kafka', 'redis'], title, suite);
 }
+
+const isRequired = (need: Need): boolean =>
+  process.env[need === 'python' ? 'STREAMBACK_REQUIRE_PYTHON' : 'STREAMBACK_REQUIRE_BROKERS'] === '1';

@@ -10,7 +10,7 @@ import { createSocket } from './kafka.socket';
 const DEFAULT_PORT = 9092;
 const DEFAULT_CLIENT_ID = 'nestjs-streamback';
 const MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
-/** A line of kafkajs that was seen is said again, aloud, after so long. */
+/** A line of kafkajs that was said is said again after so long. */
 const REPEAT_LOG_AFTER_MS = 60_000;
 /** Connections that come and go, rebalances and refusals are reported by us, once; kafkajs says them at each try. */
 const ROUTINE =
@@ -93,9 +93,10 @@ function bridgeTo(logger: StreambackLogger): () => (entry: LogEntry) => void {
       const line = redact(`kafkajs ${namespace}: ${log.message}`);
       const now = Date.now();
       const repeated = now - (said.get(line) ?? 0) < REPEAT_LOG_AFTER_MS;
+      if (repeated) return;
       if (said.size > 100) said.clear();
-      if (!repeated) said.set(line, now);
-      if (repeated || level > WARN || ROUTINE.test(log.message)) logger.debug(line);
+      said.set(line, now);
+      if (level > WARN || ROUTINE.test(log.message)) logger.debug(line);
       else if (level === ERROR) logger.error(line);
       else logger.warn(line);
     };

@@ -2,7 +2,7 @@ import { StreambackConnectionError } from '../../common/errors';
 import { redact } from '../../common/redact';
 
 /** What a failure of kafkajs means for the one who called. */
-export type KafkaFailure = 'authentication' | 'authorization' | 'unknown-topic' | 'too-large' | 'refused' | 'transient';
+export type KafkaFailure = 'authentication' | 'authorization' | 'unknown-topic' | 'too-large' | 'refused' | 'group-conflict' | 'transient';
 
 /** What kafkajs' errors carry; its classes are not all exported, so they are told apart by name and type. */
 interface KafkaErrorLike {
@@ -64,6 +64,8 @@ export function classifyFailure(error: unknown): KafkaFailure {
   if (type === 'UNKNOWN_TOPIC_OR_PARTITION' || name === 'KafkaJSMetadataNotLoaded') return 'unknown-topic';
   if (TOO_LARGE_TYPES.has(type)) return 'too-large';
   if (REFUSED_TYPES.has(type)) return 'refused';
+  // Its members share no protocol with us, or it is a group of the newer kind, which Kafka 4 has.
+  if (type === 'INCONSISTENT_GROUP_PROTOCOL') return 'group-conflict';
   return 'transient';
 }
 
@@ -95,6 +97,8 @@ export function toConnectionError(error: unknown, what: string): StreambackConne
       return new StreambackConnectionError('NOT_AUTHORIZED', message, { cause: error });
     case 'unknown-topic':
       return new StreambackConnectionError('UNKNOWN_TOPIC', message, { cause: error });
+    case 'group-conflict':
+      return new StreambackConnectionError('GROUP_CONFLICT', message, { cause: error });
     default:
       return new StreambackConnectionError('UNREACHABLE', message, { cause: error });
   }

@@ -1,4 +1,5 @@
 import type { ConsumerConfig, KafkaConfig, ProducerConfig, ProducerBatch } from 'kafkajs';
+import type { KafkaPartitioner } from './kafka.partitioner';
 
 /** How a Kafka stream is used; named as Nest's `KafkaOptions` where it has a name. */
 export interface StreambackKafkaOptions {
@@ -24,6 +25,8 @@ export interface StreambackKafkaOptions {
   readonly maxUncommitted?: number | undefined;
   /** Allow SASL PLAIN without TLS, which shows the password to the network. @default false */
   readonly allowPlaintextSasl?: boolean | undefined;
+  /** How keys are put on partitions: `'murmur2'` as Java and kafkajs, `'crc32'` as Python streamback. @default 'murmur2' */
+  readonly partitioner?: KafkaPartitioner | undefined;
 }
 
 /** Without what is `undefined`: as if it had not been written. */

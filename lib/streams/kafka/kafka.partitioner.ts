@@ -1,3 +1,5 @@
+import { crc32 } from 'node:zlib';
+
 const SEED = 0x9747b28c;
 const MULTIPLIER = 0x5bd1e995;
 
@@ -20,7 +22,15 @@ export function murmur2(data: Buffer): number {
   return hash ^ (hash >>> 15);
 }
 
-/** The partition of a key among `partitions`. */
-export function partitionOfKey(key: Buffer, partitions: number): number {
-  return (murmur2(key) & 0x7fffffff) % partitions;
+/** How a key is turned into a partition: as Java and kafkajs do, or as librdkafka does and with it Python streamback. */
+export type KafkaPartitioner = 'murmur2' | 'crc32';
+
+/** The partition of a key among `partitions`. librdkafka, unlike Java, takes an empty key for none: see {@link isKeyless}. */
+export function partitionOfKey(key: Buffer, partitions: number, partitioner: KafkaPartitioner = 'murmur2'): number {
+  return (partitioner === 'crc32' ? crc32(key) : murmur2(key) & 0x7fffffff) % partitions;
+}
+
+/** Whether a message goes to each partition in turn. */
+export function isKeyless(key: Buffer | null | undefined, partitioner: KafkaPartitioner): boolean {
+  return key === null || key === undefined || (partitioner === 'crc32' && key.length === 0);
 }

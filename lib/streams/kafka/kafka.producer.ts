@@ -1,6 +1,7 @@
 import type { Kafka, Message, Producer } from 'kafkajs';
 import { StreambackConnectionError } from '../../common/errors';
 import type { StreambackLogger } from '../../common/logger';
+import { limited } from '../../common/waiting';
 import type { MessageHeader, OutgoingMessage, StreamStatus } from '../main-stream';
 import { BatchSender } from './kafka.batch-sender';
 import { describeFailure, isPassing, toConnectionError } from './kafka.errors';
@@ -122,21 +123,29 @@ export class KafkaProducer {
     if (this.known.size >= MAX_KNOWN_TOPICS) {
       for (const [each, { lookup }] of this.known) if (!lookup) this.known.delete(each);
     }
-    topic = { ...createPublishTopic(name), waiting: [], lookup: undefined, checkedAt: 0 };
+    topic = { ...createPublishTopic(name, this.settings.options.partitioner), waiting: [], lookup: undefined, checkedAt: 0 };
     this.known.set(name, topic);
     return topic;
   }
 
   /** Looks a topic up, without holding up others; then sends, or rejects, what waits for it. */
   private async find(topic: KnownTopic): Promise<void> {
-    const { topics, publishTimeoutMs } = this.settings;
+    const { topics, publishTimeoutMs, address } = this.settings;
     const until = Date.now() + publishTimeoutMs;
     const mayCreate = (): boolean => topic.waiting.some(({ createTopic }) => createTopic);
     for (;;) {
       const create = mayCreate();
       try {
-        if (create) await topics.ensure([topic.name]);
-        topic.partitions = await topics.waitFor(topic.name);
+        const lookUp = async (): Promise<number> => {
+          if (create) await topics.ensure([topic.name]);
+          return topics.waitFor(topic.name);
+        };
+        topic.partitions = await limited(lookUp(), Math.max(until - Date.now(), 0), () => {
+          return new StreambackConnectionError(
+            'UNREACHABLE',
+            `Kafka at ${address} did not say within ${publishTimeoutMs} ms where '${topic.name}' is`,
+          );
+        });
         topic.checkedAt = Date.now();
         topic.lookup = undefined;
         if (this.failedTries > 0) this.onTrouble(undefined);

@@ -1,5 +1,5 @@
 import type { Message } from 'kafkajs';
-import { partitionOfKey } from './kafka.partitioner';
+import { isKeyless, type KafkaPartitioner, partitionOfKey } from './kafka.partitioner';
 
 /** The most messages of one produce request: kafkajs groups them in quadratic time. */
 export const MAX_BATCH_MESSAGES = 1_000;
@@ -23,6 +23,7 @@ export interface PublishTopic {
   maxPartitionBytes: number;
   /** Its messages travel alone: the broker refused some, and what travelled with them would be written twice. */
   alone: boolean;
+  readonly partitioner: KafkaPartitioner;
 }
 
 export interface PendingMessage {
@@ -41,8 +42,9 @@ export interface PendingMessage {
   sent: boolean;
 }
 
-export function createPublishTopic(name: string): PublishTopic {
-  return { name, partitions: 0, turn: Math.floor(Math.random() * 1_000), maxPartitionBytes: MAX_PARTITION_BYTES, alone: false };
+export function createPublishTopic(name: string, partitioner: KafkaPartitioner = 'murmur2'): PublishTopic {
+  const turn = Math.floor(Math.random() * 1_000);
+  return { name, partitions: 0, turn, maxPartitionBytes: MAX_PARTITION_BYTES, alone: false, partitioner };
 }
 
 /** The bytes that a record takes in a request, never less than it really takes. */
@@ -58,7 +60,10 @@ export function sizeOfRecord({ key, value, headers }: Message): number {
 
 /** Chooses the partition: by the key, or for keyless messages in turn. */
 export function place({ topic, record }: PendingMessage, turn: number): void {
-  record.partition = record.key ? partitionOfKey(record.key as Buffer, topic.partitions) : (topic.turn + turn) % topic.partitions;
+  const key = record.key as Buffer | null;
+  record.partition = isKeyless(key, topic.partitioner)
+    ? (topic.turn + turn) % topic.partitions
+    : partitionOfKey(key!, topic.partitions, topic.partitioner);
 }
 
 /** What waits to be sent, in order, and cuts batches from its front. */

@@ -1,16 +1,27 @@
 import type { Admin, Kafka } from 'kafkajs';
 import { StreambackConnectionError } from '../../common/errors';
 import { limited, within } from '../../common/waiting';
-import { classifyFailure, rootCause, toConnectionError } from './kafka.errors';
+import { classifyFailure, isPassing, rootCause, toConnectionError } from './kafka.errors';
 import type { StreambackKafkaOptions } from './kafka.options';
 
 /** How long a missing topic is waited for, in ms: a service that starts beside its client creates it within that. */
 export const UNKNOWN_TOPIC_WAIT_MS = 2_000;
+/** How long it is waited for what was created to be served by its leaders, in ms. */
+const CREATED_TOPIC_WAIT_MS = 15_000;
 const LOOKUP_INTERVAL_MS = 100;
 const LOOKS_FOR_MISSING = 3;
 /** Whatever is asked, in ms: beyond kafkajs' own limits for connecting, its tries and a request. */
 const ANSWER_TIMEOUT_MS = 60_000;
 const DISCONNECT_TIMEOUT_MS = 2_000;
+
+interface WaitForTopicOptions {
+  /** What to do where it does not exist. */
+  readonly remedy?: string | undefined;
+  /** It was created just now. @default false */
+  readonly isCreated?: boolean;
+  /** @default UNKNOWN_TOPIC_WAIT_MS, or CREATED_TOPIC_WAIT_MS */
+  readonly waitMs?: number | undefined;
+}
 
 /** Looks topics up, creates them, and measures lag: what needs kafkajs' admin client. */
 export class KafkaTopics {
@@ -53,31 +64,46 @@ export class KafkaTopics {
     });
   }
 
-  /** Waits for a topic. @throws StreambackConnectionError UNKNOWN_TOPIC and others */
-  async waitFor(
-    topic: string,
-    { remedy, waitMs = UNKNOWN_TOPIC_WAIT_MS }: { remedy?: string | undefined; waitMs?: number } = {},
-  ): Promise<number> {
-    const until = Date.now() + waitMs;
-    for (;;) {
+  /**
+   * Waits for a topic, and for one that has just come until all of its partitions can be written to.
+   * @throws StreambackConnectionError UNKNOWN_TOPIC and others
+   */
+  async waitFor(topic: string, { remedy, isCreated = false, waitMs }: WaitForTopicOptions = {}): Promise<number> {
+    const until = Date.now() + (waitMs ?? (isCreated ? CREATED_TOPIC_WAIT_MS : UNKNOWN_TOPIC_WAIT_MS));
+    for (let isNew = isCreated; ; isNew = true) {
       const partitions = await this.partitionsOf(topic);
-      if (partitions !== undefined) return partitions;
+      if (partitions !== undefined && (!isNew || (await this.isServed(topic)))) return partitions;
       if (Date.now() + LOOKUP_INTERVAL_MS > until || this.closed) {
-        throw new StreambackConnectionError('UNKNOWN_TOPIC', `Topic '${topic}' does not exist`, { remedy });
+        const what = partitions === undefined ? 'does not exist' : 'has partitions that no broker serves';
+        throw new StreambackConnectionError('UNKNOWN_TOPIC', `Topic '${topic}' ${what}`, { remedy });
       }
       await new Promise((resolve) => setTimeout(resolve, LOOKUP_INTERVAL_MS));
     }
   }
 
   /** Creates what is missing of `topics`, where topics may be created, and waits until all are there. @throws StreambackConnectionError */
-  async ensure(topics: readonly string[], waitMs = UNKNOWN_TOPIC_WAIT_MS): Promise<void> {
+  async ensure(topics: readonly string[], waitMs?: number): Promise<void> {
     const found = await Promise.all(topics.map((topic) => this.partitionsOf(topic)));
     const missing = topics.filter((_topic, index) => found[index] === undefined);
     if (missing.length === 0) return;
     const create = this.options.createTopics !== false;
     if (create) await this.create(missing);
     const remedy = create ? undefined : 'Create the topic, or let kafka.createTopics do it.';
-    await Promise.all(missing.map((topic) => this.waitFor(topic, { remedy, waitMs })));
+    await Promise.all(missing.map((topic) => this.waitFor(topic, { remedy, waitMs, isCreated: create })));
+  }
+
+  /**
+   * Whether each partition has a leader that serves it. Metadata name a leader before it does; a produce request then fails for that
+   * partition, and what was sent for the others with it is written twice.
+   */
+  private async isServed(topic: string): Promise<boolean> {
+    try {
+      await this.run(`Reading the offsets of '${topic}'`, (admin) => admin.fetchTopicOffsets(topic));
+      return true;
+    } catch (error) {
+      if (isPassing(error)) return false;
+      throw error;
+    }
   }
 
   private async create(topics: readonly string[]): Promise<void> {

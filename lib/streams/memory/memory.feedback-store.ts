@@ -85,6 +85,10 @@ export class MemoryFeedbackStore {
     this.flushLater();
   }
 
+  isFilled(key: string): boolean {
+    return (this.liveList(key)?.frames.length ?? 0) > 0;
+  }
+
   /** Returns what closes it again. */
   openList(options: ListReaderOptions): () => void {
     const key = options.feedbackTopic;

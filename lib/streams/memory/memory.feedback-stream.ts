@@ -63,6 +63,11 @@ export class MemoryFeedbackStream implements FeedbackStream {
     this.store.writeList(feedbackTopic, frames, ttlMs);
   }
 
+  async filledLists(feedbackTopics: readonly string[]): Promise<ReadonlySet<string>> {
+    this.assertOpen();
+    return new Set(feedbackTopics.filter((topic) => this.store.isFilled(topic)));
+  }
+
   async openListReader(options: ListReaderOptions): Promise<{ close(): Promise<void> }> {
     await this.connect();
     return this.keep(this.store.openList(options));

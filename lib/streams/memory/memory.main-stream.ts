@@ -142,7 +142,7 @@ class MemorySubscription implements MainStreamSubscription {
     const { topics } = this.options;
     for (let tried = 0; tried < topics.length && !this.stopped; tried++) {
       const topic = topics[this.turn++ % topics.length]!;
-      const message = this.shares.hasRoom(topic) ? this.group.take(topic) : undefined;
+      const message = this.shares.hasRoom(topic) ? this.group.take(topic, this.wake) : undefined;
       if (message) return message;
     }
     return undefined;

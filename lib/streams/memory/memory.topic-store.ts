@@ -69,6 +69,15 @@ export class MemoryTopicStore {
   }
 }
 
+/** Whose a key is, so that its messages are never with two members at once (M4). */
+interface KeyHolder {
+  readonly wake: () => void;
+  /** Of that key, with the member. */
+  inFlight: number;
+  /** Of that key, for when it is free. */
+  readonly behind: MainStreamMessage[];
+}
+
 /** What one group has not settled yet of the topics that it subscribed to; it starts with the earliest messages that are kept. */
 export class MemoryGroup {
   private readonly waiting = new Map<string, Queue<MainStreamMessage>>();
@@ -76,6 +85,7 @@ export class MemoryGroup {
   private readonly returned = new Map<string, MainStreamMessage[]>();
   private readonly unsettled = new Map<string, number>();
   private readonly members = new Map<() => void, readonly string[]>();
+  private readonly holders = new Map<string, KeyHolder>();
 
   /** @param kept the messages that a topic keeps */
   constructor(private readonly kept: (topic: string) => readonly MainStreamMessage[]) {}
@@ -103,26 +113,62 @@ export class MemoryGroup {
     if (!heard && queue.size > MAX_KEPT && queue.shift()) this.count(message.topic, -1);
   }
 
-  take(topic: string): MainStreamMessage | undefined {
-    return this.returned.get(topic)?.shift() ?? this.waiting.get(topic)?.shift();
+  /** The next message for the member that `wake` wakes. One whose key is another member's waits until it is free. */
+  take(topic: string, wake: () => void): MainStreamMessage | undefined {
+    for (;;) {
+      const message = this.returned.get(topic)?.shift() ?? this.waiting.get(topic)?.shift();
+      if (!message || this.hold(message, wake)) return message;
+    }
   }
 
   settle(message: MainStreamMessage): void {
     this.count(message.topic, -1);
+    this.free(message);
   }
 
   /** It comes again with a higher rank (M3). */
   giveBack(message: MainStreamMessage): void {
-    const again = { ...message, rank: message.rank + 1 };
-    const returned = this.returned.get(message.topic) ?? [];
-    this.returned.set(message.topic, returned);
-    const at = returned.findIndex((other) => Number(other.offset) > Number(message.offset));
-    returned.splice(at === -1 ? returned.length : at, 0, again);
-    this.wake(message.topic);
+    this.putBack({ ...message, rank: message.rank + 1 });
+    this.free(message);
   }
 
   lag(topic: string): number {
     return this.waiting.has(topic) ? (this.unsettled.get(topic) ?? 0) : this.kept(topic).length;
+  }
+
+  private putBack(message: MainStreamMessage): void {
+    const returned = this.returned.get(message.topic) ?? [];
+    this.returned.set(message.topic, returned);
+    // From the end, as most come back in their order.
+    returned.splice(returned.findLastIndex(({ offset }) => Number(offset) < Number(message.offset)) + 1, 0, message);
+    this.wake(message.topic);
+  }
+
+  /** @returns whether the member has it now; else it waits for its key */
+  private hold(message: MainStreamMessage, wake: () => void): boolean {
+    if (message.key === null) return true;
+    const id = holderIdOf(message, message.key);
+    const holder = this.holders.get(id);
+    if (!holder) {
+      this.holders.set(id, { wake, inFlight: 1, behind: [] });
+      return true;
+    }
+    if (holder.wake !== wake || holder.behind.length > 0) {
+      holder.behind.push(message);
+      return false;
+    }
+    holder.inFlight += 1;
+    return true;
+  }
+
+  private free(message: MainStreamMessage): void {
+    if (message.key === null) return;
+    const id = holderIdOf(message, message.key);
+    const holder = this.holders.get(id)!;
+    holder.inFlight -= 1;
+    if (holder.inFlight > 0) return;
+    this.holders.delete(id);
+    for (const next of holder.behind) this.putBack(next);
   }
 
   private count(topic: string, change: number): void {
@@ -140,3 +186,5 @@ export class MemoryGroup {
     return heard;
   }
 }
+
+const holderIdOf = ({ topic }: MainStreamMessage, key: Buffer): string => `${topic}/${key.toString('latin1')}`;

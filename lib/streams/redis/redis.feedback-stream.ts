@@ -40,6 +40,12 @@ export class RedisFeedbackStream extends RedisInboxStream {
     return this.listWriter.write(feedbackTopic, frames, ttlMs);
   }
 
+  async filledLists(feedbackTopics: readonly string[]): Promise<ReadonlySet<string>> {
+    // Redis has no empty lists.
+    const replies = await this.writing.batch(feedbackTopics.map((topic) => ['exists', topic]));
+    return new Set(feedbackTopics.filter((_topic, index) => Number(replies[index]?.[1]) > 0));
+  }
+
   async openListReader(options: ListReaderOptions): Promise<{ close(): Promise<void> }> {
     if (this.closing) throw closedError(this.address);
     return this.listReader.open(options);

@@ -12,9 +12,10 @@ import { RedisInboxKeys } from './redis.inbox-keys';
 /** Entries a read, where they are small; large ones are read fewer at a time. */
 const MAX_ENTRIES = 128;
 const TARGET_BYTES = 4_194_304;
-/** What was read is dropped after so much of it, and at each renewal. */
+/** What was read is dropped after so much of it, or so long, in ms: a slow stream must not leave its frames behind until the next renewal. */
 const TRIM_ENTRIES = 64;
 const TRIM_BYTES = 1_048_576;
+const TRIM_AFTER_MS = 100;
 /** How long closing waits for the keys to be deleted, in ms; beyond, they expire. */
 const DELETE_TIMEOUT_MS = 1_000;
 const RETRY = { delayMs: 50, factor: 2, maxDelayMs: 2_000, jitter: 0.2 };
@@ -35,6 +36,7 @@ export class RedisInboxReader implements InboxReader {
   private untrimmedEntries = 0;
   private untrimmedBytes = 0;
   private trimming = false;
+  private trimTimer: NodeJS.Timeout | undefined;
   private renewing: Promise<void> | undefined;
   /** The connection was cut: whether this is still the same inbox is to be seen. */
   private verify = false;
@@ -76,6 +78,7 @@ export class RedisInboxReader implements InboxReader {
   private stop(): void {
     this.stopping.abort();
     clearInterval(this.timer);
+    clearTimeout(this.trimTimer);
     this.options.writing.offBack(this.onBack);
   }
 
@@ -126,10 +129,13 @@ export class RedisInboxReader implements InboxReader {
     this.untrimmedEntries += read.entries;
     this.untrimmedBytes += read.bytes;
     if (this.untrimmedEntries >= TRIM_ENTRIES || this.untrimmedBytes >= TRIM_BYTES) this.trim();
+    else this.trimTimer ??= setTimeout(() => this.trim(), TRIM_AFTER_MS).unref();
     if (read.items.length > 0) this.options.onItems(read.items);
   }
 
   private trim(): void {
+    clearTimeout(this.trimTimer);
+    this.trimTimer = undefined;
     if (this.trimming) return;
     this.trimming = true;
     this.untrimmedEntries = this.untrimmedBytes = 0;

@@ -12,20 +12,27 @@ const RETRY = { delayMs: 50, factor: 2, maxDelayMs: 2_000, jitter: 0.2 };
 /** What a pop took for a reader that had closed is put back for so long, in ms: the list's own expiry went with its last frame. */
 const RETURNED_TTL_MS = 300_000;
 const WAKE_TTL_MS = 60_000;
+const NONE: ReadonlySet<string> = new Set();
 
 interface OpenList {
   readonly options: ListReaderOptions;
   closed: boolean;
 }
 
-/** Pops all feedback lists of a stream over one connection, which is opened with the first of them. */
+/**
+ * Pops all feedback lists of a stream over one connection, which is opened with the first of them. A pop that waits gives from one list
+ * only, and costs the server all that it names: so what is there is taken first, from many lists in a round trip, and only then waited for.
+ */
 export class RedisListReader {
   private readonly lists = new Map<string, OpenList[]>();
   private readonly wakeKey = newWakeKey();
   private connection: RedisConnection | undefined;
   private running: Promise<void> | undefined;
   /** The keys of the pop that is under way; empty between pops. */
-  private popping: readonly string[] = [];
+  private popping: ReadonlySet<string> = NONE;
+  /** The pop under way waits for frames, and nobody has ended it yet. */
+  private isBlocked = false;
+  private turn = 0;
   private popEnd: Promise<void> = Promise.resolve();
   private readonly stopping = new AbortController();
 
@@ -80,13 +87,15 @@ export class RedisListReader {
     }
     this.lists.delete(feedbackTopic);
     // Only when no pop names it any more can another process read on. An outage is not waited for.
-    if (!this.popping.includes(feedbackTopic) || !this.connection?.isReady || this.stopping.signal.aborted) return;
+    if (!this.popping.has(feedbackTopic) || !this.connection?.isReady || this.stopping.signal.aborted) return;
     this.wake();
     await this.popEnd;
   }
 
-  /** Ends the pop under way, so that the next one is of the lists as they are now. */
+  /** Ends the pop under way where it waits, so that the next one is of the lists as they are now. */
   private wake(): void {
+    if (!this.isBlocked) return;
+    this.isBlocked = false;
     runTransaction(this.writing, (transaction) => transaction.lpush(this.wakeKey, '1').pexpire(this.wakeKey, WAKE_TTL_MS)).catch(
       (error: unknown) => {
         if (!this.stopping.signal.aborted) this.logger.debug(`A pop of feedback lists was not woken: ${messageOf(error)}`);
@@ -97,31 +106,58 @@ export class RedisListReader {
   private async run(connection: RedisConnection): Promise<void> {
     const { signal } = this.stopping;
     const pop = new RedisListPop(connection);
-    let turn = 0;
     for (let failures = 0; !signal.aborted;) {
-      const topics = [...this.lists.keys()];
-      // Redis takes from the first list that has something: turns, or a busy list would starve the others.
-      turn = topics.length === 0 ? 0 : (turn + 1) % topics.length;
-      const keys = [this.wakeKey, ...topics.slice(turn), ...topics.slice(0, turn)];
-      let ended!: () => void;
-      this.popEnd = new Promise((resolve) => (ended = resolve));
-      this.popping = keys;
       try {
-        const popped = await pop.next(keys);
-        this.popping = [];
-        if (popped && popped.key !== this.wakeKey) await this.deliver(popped);
+        if (!(await this.takeAll(pop))) await this.waitForOne(pop);
         failures = 0;
       } catch (error) {
-        if (!signal.aborted) {
-          if (!isReplyError(error)) this.uncertain();
-          this.popping = [];
-          failures += 1;
-          if (failures === 1) this.logger.error(`Feedback lists cannot be popped, trying again: ${messageOf(error)}`);
-          await pause(backoffDelayMs(failures, RETRY), undefined, { signal }).catch(() => {});
-        }
-      } finally {
-        ended();
+        if (signal.aborted) return;
+        failures += 1;
+        if (failures === 1) this.logger.error(`Feedback lists cannot be popped, trying again: ${messageOf(error)}`);
+        await pause(backoffDelayMs(failures, RETRY), undefined, { signal }).catch(() => {});
       }
+    }
+  }
+
+  /** Takes what is there. Returns whether anything was; a single list is left to the pop that waits. */
+  private async takeAll(pop: RedisListPop): Promise<boolean> {
+    if (this.lists.size < 2) return false;
+    const topics = [...this.lists.keys()];
+    // Redis takes from the first list that has something: turns, or a busy list would starve the others.
+    this.turn = (this.turn + 1) % topics.length;
+    const inTurn = [...topics.slice(this.turn), ...topics.slice(0, this.turn)];
+    return this.popped(topics, async () => {
+      const { popped, failure } = await pop.sweep(inTurn);
+      for (const each of popped) await this.deliver(each);
+      if (failure !== undefined) throw failure;
+      return popped.length > 0;
+    });
+  }
+
+  private async waitForOne(pop: RedisListPop): Promise<void> {
+    const topics = [...this.lists.keys()];
+    this.isBlocked = true;
+    await this.popped(topics, async () => {
+      const popped = await pop.next([this.wakeKey, ...topics]).finally(() => (this.isBlocked = false));
+      if (!popped || popped.key === this.wakeKey) return;
+      this.popping = NONE;
+      await this.deliver(popped);
+    });
+  }
+
+  /** Does `work`, which pops `topics`; where it fails without an answer of Redis', frames may be lost. */
+  private async popped<Result>(topics: readonly string[], work: () => Promise<Result>): Promise<Result> {
+    let ended!: () => void;
+    this.popEnd = new Promise((resolve) => (ended = resolve));
+    this.popping = new Set(topics);
+    try {
+      return await work();
+    } catch (error) {
+      if (!this.stopping.signal.aborted && !isReplyError(error)) this.uncertain();
+      throw error;
+    } finally {
+      this.popping = NONE;
+      ended();
     }
   }
 

@@ -18,7 +18,7 @@ export class TourService {
     console.log('2. The registry lists them');
     for (const { name, source, cronTime } of await this.schedules.list()) console.log(`   ${name}: '${cronTime}', from ${source}`);
 
-    console.log('3. One is added at run time, and kept in Redis');
+    console.log('3. One is added at run time, and kept for the whole group');
     await this.schedules.add({ name: 'report', cronTime: '* * * * * *', pattern: 'checks.report', data: { title: 'Sales' } });
     await this.see('report', 1);
 

@@ -103,7 +103,56 @@ describe('FrameOrder', () => {
     for (const event of ['response', 'response', 'response_end'] as const) {
       expect(order.accept({ event, hasValue: true, value: 1, sourceGroup: 'py', bytes: 1 })).toBe('deliver');
     }
-    expect([order.instance, order.currentAttempt]).toEqual([undefined, 0]);
+    expect([order.instance, order.currentAttempt]).toEqual([undefined, 1]);
+  });
+
+  const plain = (sourceGroup: string | null, value: unknown = 1): Frame => ({
+    event: 'response',
+    hasValue: true,
+    value,
+    sourceGroup,
+    bytes: 1,
+  });
+  const numbered = (sourceGroup: string, short: Short): Frame => ({ ...frame(short), sourceGroup });
+  const verdict = (order: FrameOrder, given: Frame): string => {
+    const said = order.accept(given);
+    return typeof said === 'string' ? said : said.code;
+  };
+
+  it("F4: of several groups of Python's the first to answer is followed", () => {
+    const order = new FrameOrder();
+    expect(['one', 'two', null, 'one'].map((group) => verdict(order, plain(group)))).toEqual(['deliver', 'drop', 'drop', 'deliver']);
+    expect([order.isPlain, verdict(order, numbered('two', ['v', 0]))]).toEqual([true, 'drop']);
+  });
+
+  it('F4: fromGroup is followed alone, whoever answers first', () => {
+    const order = new FrameOrder({ fromGroup: 'two' });
+    expect(order.droppedGroup).toBeUndefined();
+    expect([plain('one'), numbered('g', ['v', 0]), numbered('g', ['unknown', 1])].map((given) => verdict(order, given))).toEqual([
+      'drop',
+      'drop',
+      'drop',
+    ]);
+    expect(order.droppedGroup).toBe('g');
+    expect([plain('two'), plain('one'), plain('two')].map((given) => verdict(order, given))).toEqual(['deliver', 'drop', 'deliver']);
+  });
+
+  it('F4: in a group with members of both kinds the other kind may begin anew, before answers or where restarts are followed', () => {
+    const accepted = numbered('g', ['a', 0]);
+    const steps: [Frame[], FrameOrder, string[]][] = [
+      [[accepted, plain('g'), plain('g')], new FrameOrder(), ['deliver', 'deliver', 'deliver']],
+      [[numbered('g', ['v', 0]), plain('g')], new FrameOrder(), ['deliver', 'RESTARTED']],
+      [[plain('g'), numbered('g', ['v', 0])], new FrameOrder(), ['deliver', 'RESTARTED']],
+      [[plain('g'), numbered('g', ['v', 0]), plain('g')], new FrameOrder({ followsRestarts: true }), ['deliver', 'deliver', 'deliver']],
+    ];
+    for (const [frames, order, expected] of steps) expect(frames.map((given) => verdict(order, given))).toEqual(expected);
+  });
+
+  it('F1: one that begins midway takes the first number for its own, and holds all after it to their order', () => {
+    const order = new FrameOrder({ midway: true });
+    expect([5, 6, 6, 8].map((seq) => verdict(order, frame(['v', seq])))).toEqual(['deliver', 'deliver', 'drop', 'GAP']);
+    const restarted = new FrameOrder({ midway: true, followsRestarts: true });
+    expect([frame(['v', 5, 1]), frame(['v', 1, 2])].map((given) => verdict(restarted, given))).toEqual(['deliver', 'GAP']);
   });
 
   it.each(['run', 'attempt', 'instance'] as const)('refuses a numbered frame without %s', (field) => {
@@ -128,7 +177,7 @@ describe('FrameOrder', () => {
   });
 
   it('F4: one that asked to see restarts follows the newest run after answers, too, and counts the attempts itself', () => {
-    const order = new FrameOrder(true);
+    const order = new FrameOrder({ followsRestarts: true });
     const seen = (short: Short) => [order.accept(frame(short)), order.currentAttempt, order.hasEmitted];
     expect(seen(['v', 0, 5, 1, 'A'])).toEqual(['deliver', 1, true]);
     expect(seen(['v', 0, 5, 2, 'A'])).toEqual(['deliver', 2, true]);
@@ -139,7 +188,7 @@ describe('FrameOrder', () => {
   });
 
   it('F4: after a loss another consumer is followed from its start; the same one is followed on, should it live', () => {
-    const order = new FrameOrder(true);
+    const order = new FrameOrder({ followsRestarts: true });
     order.accept(frame(['v', 0, 5, 1, 'A']));
     order.forget();
     expect(order.instance).toBeUndefined();

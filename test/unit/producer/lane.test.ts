@@ -11,7 +11,14 @@ function setup(onRestart?: (attempt: number) => void) {
   const lane = new Lane<number>(
     (given) => {
       observer = given;
-      return { id: 'r', attempt: 2, group: 'g', close: () => (closed += 1), onRead: () => (read += 1) } as unknown as PendingRequest;
+      return {
+        id: 'r',
+        attempt: 2,
+        group: 'g',
+        listen: () => {},
+        close: () => (closed += 1),
+        onRead: () => (read += 1),
+      } as unknown as PendingRequest;
     },
     clock,
     onRestart,

@@ -28,7 +28,12 @@ function setup({ timeoutMs = Infinity, idleTimeoutMs = 60_000, onRestart }: Setu
     clock.now() + timeoutMs,
     idleTimeoutMs,
     new CreditWindow(256, { bytes: 1_000_000 }),
-    { now: () => clock.now(), onOver: (_request, cancel) => over.push(cancel), onGrant: (_request, upTo) => grants.push(upTo) },
+    {
+      now: () => clock.now(),
+      onOver: (_request, cancel) => over.push(cancel),
+      onGrant: (_request, upTo) => grants.push(upTo),
+      onListen: () => {},
+    },
   );
   let seq = 0;
   const frame = (event: Frame['event'], fields: Partial<Frame> = {}): void =>

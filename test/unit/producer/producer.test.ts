@@ -131,7 +131,7 @@ describe('Producer', () => {
       producer = made({ topicsPrefix: 'app' });
       for (let index = 0; index < 2_500; index++) await producer.emit(`p${index}`, 1);
       expect(main.published.at(-1)!.topic).toBe('app.p2499');
-      expect((producer as unknown as { topics: Map<string, string> }).topics.size).toBeLessThanOrEqual(1_000);
+      expect((producer as unknown as { publisher: { topics: Map<string, string> } }).publisher.topics.size).toBeLessThanOrEqual(1_000);
     });
 
     it('needs no feedback stream', async () => {
@@ -446,10 +446,10 @@ describe('Producer', () => {
       expect(again.seen).toEqual([1, 'complete']);
     });
 
-    it('thousands in flight share three timers (deadlines, credit, leases), and leave none', async () => {
+    it('thousands in flight share four timers (deadlines, credit, leases, lists), and leave none', async () => {
       const sent = Array.from({ length: 3_000 }, () => send());
       await ticks();
-      expect(clock.pending).toBe(3);
+      expect(clock.pending).toBe(4);
       arrive(...sent.map(({ request }) => encoder(request.id).end('1')));
       expect(sent.every(({ seen }) => seen.length === 2)).toBe(true);
       expect(inFlight()).toBe(0);
@@ -517,7 +517,7 @@ describe('Producer', () => {
 
   describe('maxPendingBytes', () => {
     const text = 'x'.repeat(400);
-    const held = () => (producer as unknown as { pending: { bytes: number } }).pending.bytes;
+    const held = () => (producer as unknown as { publisher: { pending: { bytes: number } } }).publisher.pending.bytes;
     /** The broker acknowledges nothing until it is told to. */
     const holdBroker = () => {
       const waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];

@@ -253,6 +253,8 @@ describe('the supervisor', () => {
       alive()[0]?.exit(1);
       await checks(1);
     }
+    // The last check may have been the one that starts the next.
+    alive()[0]?.exit(1);
     expect(alive()).toHaveLength(0);
     told.lag = 0;
     await checks(1);

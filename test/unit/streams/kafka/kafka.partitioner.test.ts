@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { murmur2, partitionOfKey } from '../../../../lib/streams/kafka/kafka.partitioner';
+import { isKeyless, murmur2, partitionOfKey } from '../../../../lib/streams/kafka/kafka.partitioner';
 import { Partitioners } from 'kafkajs';
 
 describe('partitioner', () => {
@@ -27,5 +27,19 @@ describe('partitioner', () => {
       const key = Buffer.from(Array.from({ length }, (_each, index) => (index * 31 + length * 17) & 0xff));
       expect(partitionOfKey(key, 13)).toBe(reference({ topic: 't', partitionMetadata, message: { key, value: null } }));
     }
+  });
+
+  it.each([
+    // As librdkafka of confluent-kafka 2.16.1 has put them on 7 partitions.
+    ['key-0', 2045480940],
+    ['größe', 1540598153],
+  ])('is the CRC-32 of librdkafka for %s', (key, hash) => {
+    expect(partitionOfKey(Buffer.from(key), 7, 'crc32')).toBe(hash % 7);
+  });
+
+  it('takes an empty key for none where librdkafka does', () => {
+    const [empty, some] = [Buffer.alloc(0), Buffer.from('k')];
+    expect([null, undefined, empty, some].map((key) => isKeyless(key, 'crc32'))).toEqual([true, true, true, false]);
+    expect([null, undefined, empty, some].map((key) => isKeyless(key, 'murmur2'))).toEqual([true, true, false, false]);
   });
 });

@@ -77,6 +77,16 @@ describe('KafkaProducer', () => {
     expect([...bench.open]).toEqual([2]);
   });
 
+  it('UNREACHABLE after publishTimeoutMs where nothing says where a topic is, and a later message is looked up anew', async () => {
+    const bench = new Bench();
+    bench.lookUp = () => new Promise(() => undefined);
+    const published = bench.publish().catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(await published).toMatchObject({ code: 'UNREACHABLE', message: expect.stringContaining('host:9092') });
+    bench.lookUp = () => Promise.resolve(6);
+    await bench.publish();
+  });
+
   it('places messages anew when their topic was made anew with fewer partitions', async () => {
     const bench = new Bench();
     const keys = Array.from({ length: 30 }, (_each, index) => `key ${index}`);

@@ -19,6 +19,7 @@ describe('KafkaTopics.ensure', () => {
         there.has(topics[0]!)
           ? Promise.resolve({ topics: [{ name: topics[0]!, partitions: [{}] as never }] })
           : Promise.reject(protocolError('UNKNOWN_TOPIC_OR_PARTITION')),
+      fetchTopicOffsets: () => Promise.resolve([]),
       createTopics: ({ topics }) => {
         const refused = topics.filter(({ topic }) => topic in failures);
         for (const { topic } of topics) if (failures[topic] === undefined || failures[topic] === 'TOPIC_ALREADY_EXISTS') there.add(topic);
@@ -40,6 +41,44 @@ describe('KafkaTopics.ensure', () => {
       .catch((each: unknown) => each);
     expect(error).toMatchObject({ code: 'NOT_AUTHORIZED', message: expect.stringContaining("'c'") });
     expect((error as Error).message).not.toContain("'a'");
+  });
+});
+
+describe('KafkaTopics.waitFor', () => {
+  /** A topic that is missing at the first `missing` looks, and whose leaders do not serve it at the first `unserved` requests. */
+  const coming = (missing: number, unserved: number) => {
+    const asked = { looks: 0, offsets: 0 };
+    const topics = topicsWith({
+      fetchTopicMetadata: () =>
+        ++asked.looks <= missing
+          ? Promise.reject(protocolError('UNKNOWN_TOPIC_OR_PARTITION'))
+          : Promise.resolve({ topics: [{ name: 'a', partitions: [{}, {}] as never }] }),
+      fetchTopicOffsets: () =>
+        ++asked.offsets <= unserved ? Promise.reject(protocolError('NOT_LEADER_FOR_PARTITION')) : Promise.resolve([]),
+    });
+    return { asked, topics };
+  };
+
+  it.each([
+    ['that has come while it was waited for', 1, {}],
+    ['that was created', 0, { isCreated: true }],
+  ])('waits until the leaders of a topic %s serve it', async (_title, missing, options) => {
+    const { asked, topics } = coming(missing, 2);
+    expect(await topics.waitFor('a', options)).toBe(2);
+    expect(asked.offsets).toBe(3);
+  });
+
+  it('asks no leader of a topic that is there', async () => {
+    const { asked, topics } = coming(0, 0);
+    expect(await topics.waitFor('a')).toBe(2);
+    expect(asked).toEqual({ looks: 1, offsets: 0 });
+  });
+
+  it('UNKNOWN_TOPIC says which of the two it was', async () => {
+    const unserved = await coming(0, Infinity)
+      .topics.waitFor('a', { isCreated: true, waitMs: 0 })
+      .catch((error: unknown) => error);
+    expect(unserved).toMatchObject({ code: 'UNKNOWN_TOPIC', message: expect.stringContaining('no broker serves') });
   });
 });
 

@@ -1,0 +1,5 @@
+import { freshName } from '../support/fresh-name';
+import { listsSuite } from './suites/lists.suite';
+
+const name = freshName('lists');
+listsSuite('feedback lists in memory', () => `memory://${name}`);
