@@ -47,11 +47,13 @@ export interface PythonServerOptions {
   readonly pythonPath: string;
   readonly group: string;
   readonly streams: string;
+  /** What it listens to, `echo` among them. @default all */
+  readonly topics?: readonly string[];
 }
 
 /** Starts a Python server, and waits until it answers. */
-export async function startPythonServer({ pythonPath, group, streams }: PythonServerOptions): Promise<PythonProcess> {
-  const server = startPython(pythonPath, 'server.py', [group, streams]);
+export async function startPythonServer({ pythonPath, group, streams, topics }: PythonServerOptions): Promise<PythonProcess> {
+  const server = startPython(pythonPath, 'server.py', [group, streams, ...(topics ? [topics.join(',')] : [])]);
   const client = await PythonClient.start(pythonPath, `${group}.probe`, streams);
   const ask = () => client.do({ do: 'read', topic: 'echo', value: 1, from_group: group, timeout: 5 });
   try {

@@ -59,8 +59,9 @@ describeWith(['kafka', 'own-redis', 'python'], 'A group with Python and Nest mem
     nest.push(app);
     return app;
   };
+  /** Of the same topics: partitions are shared out evenly over all topics, so one who reads others has less of these. */
   const startPythonMember = async (): Promise<PythonProcess> => {
-    const server = await startPythonServer({ pythonPath, group, streams });
+    const server = await startPythonServer({ pythonPath, group, streams, topics: ['keyed', 'echo'] });
     python.push(server);
     return server;
   };
