@@ -262,7 +262,11 @@ function call(listener: Listener, run: Run): unknown {
 
 function handlerFailed(pattern: string, cause: unknown, tries: number): StreambackMessageError {
   const why = cause instanceof Error ? `${cause.name}: ${cause.message}` : inspect(cause, { depth: 1 });
-  return new StreambackMessageError('HANDLER_FAILED', `'${pattern}' failed ${tries} times, the last time with ${why}`, { cause });
+  return new StreambackMessageError(
+    'HANDLER_FAILED',
+    `'${pattern}' failed ${tries === 1 ? `with ${why}` : `${tries} times, the last time with ${why}`}`,
+    { cause },
+  );
 }
 
 /** For the log. Whatever a handler throws: JSON and String() throw on some values themselves. */

@@ -33,7 +33,11 @@ export function toJson(value: unknown, what: string, { bigint }: JsonForm = PLAI
     const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
     throw new StreambackPublishError('NOT_SERIALIZABLE', `${what} cannot be sent as JSON: ${reason}`, { cause });
   }
-  if (json === undefined) throw new StreambackPublishError('NOT_SERIALIZABLE', `${what} cannot be sent as JSON: it is a ${typeof value}`);
+  if (json === undefined)
+    throw new StreambackPublishError(
+      'NOT_SERIALIZABLE',
+      `${what} cannot be sent as JSON: it is ${value === undefined ? 'undefined' : `a ${typeof value}`}`,
+    );
   return bigint && json.includes(BIGINT_MARK) ? json.replace(MARKED_BIGINT, '$1') : json;
 }
 

@@ -108,7 +108,7 @@ function parseHost(text: string, part: string): StreamHost {
   const match = /^(?:\[([0-9a-f:.]+)\]|([^:[\]\s]+))(?::(\d+))?$/i.exec(part.trim());
   const port = match?.[3] === undefined ? undefined : Number(match[3]);
   if (!match || (port !== undefined && (port < 1 || port > 65_535))) {
-    throw invalid(text, 'a host must be name:port, several separated by commas');
+    throw invalid(text, 'a host must be name:port, the port from 1 to 65535, several separated by commas');
   }
   return { host: (match[1] ?? match[2])!, ...(port === undefined ? {} : { port }) };
 }

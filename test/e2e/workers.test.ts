@@ -247,6 +247,72 @@ describeWithBrokers('workers', ({ streams }) => {
   );
 
   it(
+    'onWorkerStart is over before a worker takes its first message; the parent hears of ticks, and each worker tells its figures',
+    async () => {
+      const { app, client } = await start({ lifecycle: true, processes: 1 });
+      await emit(client, 'jobs', 1, 2, 3);
+      const [own] = await serving(app, 'jobs', 1);
+      await serving(app, 'echo', 1);
+      await eventually('all are handled', () => jobs(app, 3).lost === 0);
+      const lines = app.output.split('\n').filter((line) => line.startsWith('{"type"'));
+      const ofOwn = lines.map((line) => JSON.parse(line) as { type: string; pid: number }).filter(({ pid }) => pid === own);
+      const types = ofOwn.map(({ type }) => type).filter((type) => type !== 'stats');
+      expect(types.slice(0, 4)).toEqual(['starting', 'started', 'serving', 'begun']);
+      expect(app.reports('started').map(({ patterns }) => patterns)).toEqual(expect.arrayContaining([['jobs']]));
+      expect(app.reports('started')).toHaveLength(2);
+      // Only the parent has ticks, and only workers have figures.
+      expect(new Set(app.reports('tick').map(({ pid }) => pid))).toEqual(new Set([app.pid]));
+      await eventually('the lag is told', () => app.reports('tick').at(-1)?.tick?.lag === 0);
+      const { workers } = app.reports('tick').at(-1)!.tick!;
+      expect(workers.map(({ pid }) => pid).toSorted()).toEqual(app.workers().toSorted());
+      expect(workers.every(({ status, ageMs, rssBytes }) => status === 'serving' && ageMs > 500 && rssBytes > 10_000_000)).toBe(true);
+      const figures = () => app.reports('stats').flatMap(({ pid, stats }) => (pid === own ? [stats!] : []));
+      await eventually('its figures', () => figures().reduce((sum, { listeners }) => sum + listeners[0]!.handled, 0) === 3);
+      expect(figures()[0]).toMatchObject({ worker: { counter: 0, patterns: ['jobs'] }, listeners: [{ pattern: 'jobs', failed: 0 }] });
+      await eventually('nothing is left', () => figures().at(-1)!.listeners[0]!.lag === 0);
+      expect(app.reports('stats').some(({ pid }) => pid === app.pid)).toBe(false);
+      expect(app.output).toMatch(/\[Streamback:stats\] .*Worker \d+, jobs: 3 handled in/);
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it(
+    'AutoRestart replaces workers by their age, one at a time over all sets, and nothing is lost or handled twice',
+    async () => {
+      const autoRestart = { maxAgeMs: 6_000, checkIntervalMs: 200 };
+      const { app, client } = await start({ lifecycle: true, autoRestart, processes: 2, partitions: 2, jobMs: 20 });
+      const before = [...(await serving(app, 'jobs', 2)), ...(await serving(app, 'echo', 1))];
+      const firstFull = app.reports('tick').length;
+      let sent = 0;
+      let isOver = false;
+      // As much as they can do, and no backlog, which a draining worker would give back.
+      const load = (async () => {
+        while (!isOver) {
+          await emit(client, 'jobs', ...Array.from({ length: 10 }, () => sent++));
+          await eventually('they keep up', () => isOver || app.reports('handled').length > sent - 30, { timeoutMs: START_TIMEOUT_MS });
+        }
+      })();
+      await eventually('all are replaced', () => !before.some(isAlive), { timeoutMs: START_TIMEOUT_MS }).finally(() => (isOver = true));
+      await load;
+      await eventually('all are handled', () => jobs(app, sent).lost === 0, { timeoutMs: START_TIMEOUT_MS });
+      const counts = jobs(app, sent);
+      const ticks = app
+        .reports('tick')
+        .slice(firstFull + 1)
+        .map(({ tick }) => tick!.workers);
+      const fewest = Math.min(...ticks.map((workers) => workers.filter(({ status }) => status === 'serving').length));
+      const most = Math.max(...ticks.map((workers) => workers.length));
+      console.log(
+        `AutoRestart: ${JSON.stringify({ ...counts, fewest, most })}\n${app.output.match(/Worker \d+ .* is replaced: .*/g)?.join('\n')}`,
+      );
+      expect(counts).toEqual({ sent, lost: 0, repeated: 0 });
+      expect([fewest, most]).toEqual([3, 4]);
+      expect(app.output).not.toContain('ended by itself');
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  it(
     'a worker whose bootstrap throws is tried again, later and later, and its reason is said',
     async () => {
       const { app } = await start({ failing: 'worker' });

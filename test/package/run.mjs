@@ -65,6 +65,7 @@ function checkFiles(tarball) {
       'docs/dead-letters.md',
       'docs/schedules.md',
       'docs/workers.md',
+      'docs/lifecycle.md',
       'docs/from-python-streamback.md',
     ].filter((file) => !has.has(file)),
   );

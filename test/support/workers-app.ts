@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { startApp, type AppProcess } from './app-process';
-import type { RunWorkersOptions, StreambackProcesses } from '../../lib';
+import type { AutoRestartOptions, RunWorkersOptions, StreambackProcesses, SupervisorTick, WorkerStats } from '../../lib';
 
 export interface WorkersAppOptions {
   readonly streams: string;
@@ -18,12 +18,15 @@ export interface WorkersAppOptions {
   readonly hooks?: boolean;
   /** `worker`: each worker's bootstrap throws. `crash`: the workers of 'crash' kill themselves once they listen. */
   readonly failing?: 'worker' | 'crash';
+  /** Has the app report what its lifecycle hooks are told; a worker takes a moment to start then. */
+  readonly lifecycle?: boolean;
+  readonly autoRestart?: AutoRestartOptions;
   readonly runWorkers?: RunWorkersOptions;
 }
 
 /** What the processes of the app say, each on a line of the output. */
 export interface WorkersAppReport {
-  readonly type: 'starting' | 'up' | 'serving' | 'begun' | 'handled' | 'frozen';
+  readonly type: 'starting' | 'up' | 'serving' | 'begun' | 'handled' | 'frozen' | 'started' | 'tick' | 'stats';
   readonly pid: number;
   /** Of a worker or of a job. */
   readonly id?: number;
@@ -31,6 +34,8 @@ export interface WorkersAppReport {
   /** Partition and offset of a job. */
   readonly at?: string;
   readonly patterns?: readonly string[];
+  readonly tick?: Omit<SupervisorTick, 'replace'>;
+  readonly stats?: WorkerStats;
 }
 
 export interface WorkersApp extends AppProcess {

@@ -3,7 +3,19 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Controller, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Ctx, EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
-import { listener, runWorkers, StreambackContext, StreambackModule, StreambackServer, type WorkerInfo } from '../../../lib';
+import {
+  AutoRestart,
+  listener,
+  ListenerStats,
+  runWorkers,
+  StreambackContext,
+  StreambackLifecycle,
+  StreambackModule,
+  StreambackServer,
+  type SupervisorTick,
+  type WorkerInfo,
+  type WorkerStats,
+} from '../../../lib';
 import type { WorkersAppOptions, WorkersAppReport } from '../../support/workers-app';
 
 /** An app run by `runWorkers`. Its processes share the standard output, and report there: a worker's channel is its parent's. */
@@ -44,6 +56,22 @@ class WorkController {
   }
 }
 
+@StreambackLifecycle()
+class Reporting {
+  async onWorkerStart(worker: WorkerInfo): Promise<void> {
+    await pause(500);
+    report({ type: 'started', pid: process.pid, ...worker });
+  }
+  onSupervisorTick({ lag, workers }: SupervisorTick): void {
+    report({ type: 'tick', pid: process.pid, tick: { lag, workers } });
+  }
+  onStats(stats: WorkerStats): void {
+    report({ type: 'stats', pid: process.pid, stats });
+  }
+}
+
+const { lifecycle, autoRestart } = options;
+
 @Module({
   imports: [
     StreambackModule.forRoot({
@@ -56,6 +84,10 @@ class WorkController {
     }),
   ],
   controllers: [WorkController],
+  providers: [
+    ...(lifecycle ? [Reporting, { provide: ListenerStats, useValue: new ListenerStats({ intervalMs: 300 }) }] : []),
+    ...(autoRestart ? [{ provide: AutoRestart, useValue: new AutoRestart(autoRestart) }] : []),
+  ],
 })
 class AppModule {}
 

@@ -84,13 +84,17 @@ describe('Consumer', () => {
     await Promise.all([main.close(), feedback.close()]);
   });
 
-  async function serve(handle: (run: Run) => unknown, options: Partial<ConsumerOptions & StreambackListenerOptions> = {}): Promise<void> {
+  async function serve(
+    handle: (run: Run) => unknown,
+    { told, ...options }: Partial<ConsumerOptions & StreambackListenerOptions> & { told?: Listener['hooks'] } = {},
+  ): Promise<void> {
     const { concurrency, order, retry, cancellable } = { ...DEFAULT_LISTENER_OPTIONS, ...options };
     const listener: Listener = {
       pattern: 'work',
       topic: 'work',
       options: { ...DEFAULT_LISTENER_OPTIONS, concurrency, order, retry, cancellable },
       handle,
+      hooks: told,
     };
     consumer = new Consumer(main, { stream: feedback, inbox, writer }, [listener], {
       group: 'reports',
@@ -129,6 +133,35 @@ describe('Consumer', () => {
     expect(await answers(1)).toEqual([1, 2]);
     await eventually('settled', async () => (await lag()) === 0);
     expect(leftOver()).toBe(0);
+  });
+
+  it.each(['begin', 'end'] as const)(
+    'a hook at its %s that never ends holds its place no longer than the message is ours',
+    async (name) => {
+      const handled: unknown[] = [];
+      let called = 0;
+      const endless = (): Promise<void> | undefined => (called++ === 0 ? new Promise(() => undefined) : undefined);
+      await serve((run) => void handled.push(run.envelope.value), { concurrency: 1, told: { [name]: endless } });
+      await publish({}, '"first"');
+      await eventually('it hangs', () => called === 1);
+      await publish({}, '"second"');
+      main.revoke();
+      await eventually('the next one is handled', () => handled.includes('second'));
+      expect(handled.filter((value) => value === 'first')).toHaveLength(1);
+    },
+  );
+
+  it('an answer that cannot be written is told as the error, and the message as over', async () => {
+    const told: unknown[] = [];
+    const error = new StreambackConnectionError('NOT_AUTHORIZED', 'no right to answer');
+    feedback.write = () => Promise.reject(error);
+    await serve(() => 1, {
+      told: { error: (_run, cause) => void told.push(cause), end: (_run, { status }) => (told.push(status), undefined) },
+    });
+    const subscription = producer.open('work', null, { timeoutMs: 2_000 });
+    await eventually('it is over', () => told.length === 2);
+    expect(told).toEqual([error, 'failed']);
+    await subscription.close();
   });
 
   it('answers with the error that was thrown, at once or later, and goes on', async () => {

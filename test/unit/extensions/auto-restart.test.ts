@@ -1,4 +1,4 @@
-import { Module } from '@nestjs/common';
+import { Logger, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AutoRestart, type AutoRestartOptions, StreambackModule } from '../../../lib';
@@ -17,7 +17,10 @@ const worker = (id: number, facts: Partial<SupervisedWorker> = {}): SupervisedWo
 });
 
 describe('AutoRestart', () => {
-  beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }));
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    Logger.overrideLogger(false);
+  });
   afterEach(() => void vi.useRealTimers());
 
   function restarting(options: AutoRestartOptions) {
