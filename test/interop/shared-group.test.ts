@@ -12,7 +12,7 @@ import type { RedisServer } from '../support/redis';
 import { report } from '../support/report';
 import { describeWith } from '../support/servers';
 import { createTopics, startPlainRedis, startPythonServer } from './interop-setup';
-import type { PythonProcess } from './python-process';
+import type { PythonMessage, PythonProcess } from './python-process';
 
 interface Keyed {
   readonly id: string;
@@ -62,9 +62,11 @@ describeWith(['kafka', 'own-redis', 'python'], 'A group with Python and Nest mem
   };
   /** Of the same topics: partitions are shared out evenly over all topics, so one who reads others has less of these. */
   const startPythonMember = async (): Promise<PythonProcess> => {
-    const server = await startPythonServer({ pythonPath, group, streams, topics: ['keyed', 'echo'] });
+    const onMessage = ({ type, id }: PythonMessage): void => {
+      if (type === 'seen') handled.push(id as string);
+    };
+    const server = await startPythonServer({ pythonPath, group, streams, topics: ['keyed', 'echo'], onMessage });
     python.push(server);
-    server.onMessage(({ type, id }) => type === 'seen' && handled.push(id as string));
     return server;
   };
 
