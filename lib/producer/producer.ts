@@ -19,6 +19,7 @@ import { PendingRequest, type AnswerObserver, type PendingRequestOwner } from '.
 import { Publisher, type PublisherOptions } from './publisher';
 import { RemoteControl, type RemoteControlOptions } from './remote-control';
 import { RequestDefaults } from './request-defaults';
+import { clientClosed, noLists } from './request-errors';
 import { DEFAULT_CREDIT, DEFAULT_IDLE_TIMEOUT_MS, type StreambackRequestDefaults, type StreambackRequestOptions } from './request-options';
 
 /** What answers come by. */
@@ -200,11 +201,15 @@ export class Producer implements PendingRequestOwner {
   }
 
   onListen(request: PendingRequest): void {
-    if (this.closed) return request.fail(closedError());
+    if (this.closed) return request.fail(clientClosed());
     this.requests.set(request.key, request);
     this.deadlines.watch(request);
     this.control?.watch();
     this.readList(request);
+  }
+
+  onRoom(request: PendingRequest): void {
+    this.lists?.begin(request);
   }
 
   private readList(request: PendingRequest): void {
@@ -225,7 +230,7 @@ export class Producer implements PendingRequestOwner {
         remedy: "Add one to streams ('main=…&feedback=redis://…'), or use emit().",
       });
     }
-    if (this.closed) throw closedError();
+    if (this.closed) throw clientClosed();
     const byList = request.feedback === 'list';
     if (byList && !this.lists) throw noLists(`'${request.pattern}' cannot be sent with feedback: 'list'`);
     if (request.deadline <= this.now()) {
@@ -259,7 +264,7 @@ export class Producer implements PendingRequestOwner {
 
   /** Connects; until then a message is held, about as large as its data. */
   private async ready(pattern: string, bytes: number): Promise<void> {
-    if (this.closed) throw closedError();
+    if (this.closed) throw clientClosed();
     await this.publisher.holding(pattern, bytes, async () => {
       await this.connect();
       await this.feedback?.inbox.open();
@@ -268,7 +273,7 @@ export class Producer implements PendingRequestOwner {
 
   private async publishEvent(pattern: string, data: unknown, options: StreambackRequestOptions, id: string): Promise<void> {
     const valueJson = toJson(data, `The data of '${pattern}'`, this.options.json);
-    if (this.closed) throw closedError();
+    if (this.closed) throw clientClosed();
     const { publisher } = this;
     // Answers are for requests: an event does not wait for what they come by.
     if (!publisher.isConnected) await publisher.holding(pattern, valueJson.length, () => publisher.connect());
@@ -286,15 +291,4 @@ export class Producer implements PendingRequestOwner {
       credit,
     });
   }
-}
-
-function closedError(): StreambackConnectionError {
-  return new StreambackConnectionError('CLOSED', 'The client is closed');
-}
-
-function noLists(what: string): StreambackConfigError {
-  return new StreambackConfigError('MISSING_CAPABILITY', `${what}: the feedback stream of this connection has no lists`, {
-    option: 'feedback',
-    remedy: "Use a feedback stream with lists (redis://, redis+sentinel://), or leave 'feedback' at 'inbox'.",
-  });
 }
