@@ -38,6 +38,11 @@ export class Batches {
     this.order.add(key, task);
   }
 
+  /** Takes out what has not begun. */
+  withdraw(where: (task: Task) => boolean): Task[] {
+    return this.order.withdraw(where);
+  }
+
   /** No more messages come for now: those that are gathered wait for no others. */
   flush(): void {
     this.order.flush();

@@ -33,7 +33,7 @@ export interface ConsumerOptions extends RunnerOptions {
 /** A listener with what this process knows of its messages. */
 interface Bound {
   readonly listener: Listener;
-  readonly order: Pick<KeyOrder<Task>, 'add'>;
+  readonly order: Pick<KeyOrder<Task>, 'add' | 'withdraw'>;
   readonly duplicates: DuplicateGuard;
 }
 
@@ -140,6 +140,7 @@ export class Consumer {
       maxInFlight: this.options.maxInFlight,
       drainTimeoutMs: this.options.drainTimeoutMs,
       onDelivery: (delivery) => this.take(delivery),
+      onLeaving: (places) => this.withdraw(places),
       onRebalance: ({ assigned, revoked }) => {
         for (const place of revoked) this.assigned.delete(placeOf(place));
         for (const place of assigned) this.assigned.add(placeOf(place));
@@ -192,6 +193,17 @@ export class Consumer {
     });
     this.batches.push(batches);
     return batches;
+  }
+
+  /** Gives back what has not begun of partitions that are asked back: their next owner need not wait for it. */
+  private withdraw(places: readonly TopicPartition[]): void {
+    const leaving = new Set(places.map(placeOf));
+    for (const { order } of this.bound.values()) {
+      for (const { delivery } of order.withdraw((task) => leaving.has(placeOf(task.delivery.message)))) {
+        this.ended += 1;
+        delivery.release();
+      }
+    }
   }
 
   /** Never rejects. */

@@ -51,6 +51,11 @@ export class ListReading {
         return request.fail(new StreambackLaneError('MALFORMED_FRAME', `The list of '${request.pattern}' holds what is no frame`));
       if (frame.id === undefined || frame.id === request.id) request.onFrame(frame);
     }
+    // Python's services write as fast as they can: what is not read soon is better kept by Redis.
+    if (request.isFull && !request.isOver) {
+      request.pause();
+      this.end(request);
+    }
   }
 
   private decode(bytes: Buffer): Frame | undefined {

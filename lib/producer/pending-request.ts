@@ -1,10 +1,11 @@
-import { StreambackError, StreambackLaneError, StreambackTimeoutError, type WaitingFor } from '../common/errors';
+import { StreambackError, StreambackLaneError, type WaitingFor } from '../common/errors';
 import type { Frame } from '../protocol/frame';
 import type { Expiring } from '../common/deadlines';
 import { feedbackTopicOf } from '../protocol/keys';
 import type { CreditWindow } from './credit-window';
 import { FrameOrder, type FrameOrderOptions } from './frame-order';
 import { remoteError } from './remote-error';
+import { deadlineExceeded, idleTimeout, uncertain } from './request-errors';
 import type { FeedbackForm } from './request-options';
 
 /** Who takes the answers of one request; an Rx subscriber is one. */
@@ -27,6 +28,8 @@ export interface PendingRequestOwner {
   onGrant(request: PendingRequest, upTo: number): void;
   /** The reader wants frames, of a request that waited to be read. */
   onListen(request: PendingRequest): void;
+  /** The reader of a {@link PendingRequest.pause paused} request has caught up. */
+  onRoom(request: PendingRequest): void;
 }
 
 /** How the answers of a request reach it. */
@@ -41,21 +44,8 @@ export interface PendingRequestForm extends Omit<FrameOrderOptions, 'followsRest
   readonly isPart?: boolean | undefined;
 }
 
-/** What a timeout says, and what to do about it, by what was waited for. */
-const WAITED: Record<WaitingFor, { readonly text: string; readonly remedy: string }> = {
-  broker: {
-    text: 'the broker to acknowledge the request',
-    remedy: 'See whether Kafka and Redis answer, which StreambackHealth tells, and whether the topic exists; or raise the timeout.',
-  },
-  consumer: {
-    text: 'a consumer to take the request',
-    remedy:
-      'See whether a service with a handler for the pattern runs, is connected (connectMicroservice), and keeps up; or raise the timeout.',
-  },
-  'first-answer': { text: 'the first answer', remedy: 'The handler runs: raise the timeout, or see what it waits for.' },
-  'next-answer': { text: 'the next answer', remedy: 'The handler runs: raise the timeout, or have it answer more often.' },
-};
-
+/** So many answers of a service that knows no credit are held for a slow reader; others stay where they are. */
+const MAX_UNREAD = 1_000;
 /** So many consumers of one request are remembered: it has one, as a rule. */
 const MAX_CONSUMERS = 100;
 
@@ -72,6 +62,8 @@ export class PendingRequest implements Expiring {
   private isRead: boolean;
   /** A connection was cut while frames were popped that may have been of this request. */
   private isUncertain = false;
+  private unread = 0;
+  private isPaused = false;
   private readonly order: FrameOrder;
   private waitingFor: WaitingFor = 'broker';
   private lastActivity: number;
@@ -155,7 +147,13 @@ export class PendingRequest implements Expiring {
     return this.window.upTo;
   }
 
+  /** Whether its reader is far behind a service that knows no credit. */
+  get isFull(): boolean {
+    return this.order.isPlain && this.unread >= MAX_UNREAD;
+  }
+
   get expiresAt(): number {
+    if (this.isPaused) return this.deadline;
     return Math.min(this.deadline, this.lastActivity + this.idleTimeoutMs);
   }
 
@@ -165,6 +163,11 @@ export class PendingRequest implements Expiring {
     this.isRead = true;
     this.lastActivity = this.owner.now();
     this.owner.onListen(this);
+  }
+
+  /** Nothing comes until its reader has caught up, which is not held against its service. */
+  pause(): void {
+    this.isPaused = true;
   }
 
   /** The connection was cut inside a pop: numbered frames show themselves what is missing, as soon as another comes. */
@@ -208,9 +211,13 @@ export class PendingRequest implements Expiring {
     }
     const ends = frame.event === 'response_end';
     if (ends) this.finish(false);
-    if (frame.hasValue) this.observer.next(frame.value);
+    if (frame.hasValue) {
+      this.unread += 1;
+      this.observer.next(frame.value);
+    }
     if (ends) this.observer.complete();
-    else if (!frame.hasValue || !this.observer.pulls) this.onRead();
+    else if (!frame.hasValue) this.consumed();
+    else if (!this.observer.pulls) this.onRead();
   }
 
   private noteUnfollowed(instance: string | undefined): void {
@@ -221,6 +228,16 @@ export class PendingRequest implements Expiring {
 
   /** The reader took one more answer: there is room for another. */
   onRead(): void {
+    this.unread -= 1;
+    if (this.isPaused && this.unread <= MAX_UNREAD / 2) {
+      this.isPaused = false;
+      this.lastActivity = this.owner.now();
+      if (!this.over) this.owner.onRoom(this);
+    }
+    this.consumed();
+  }
+
+  private consumed(): void {
     if (this.over) return;
     const upTo = this.window.onRead();
     if (upTo !== undefined) this.owner.onGrant(this, upTo);
@@ -238,24 +255,13 @@ export class PendingRequest implements Expiring {
   }
 
   expire(): void {
+    const { pattern, waitingFor, idleTimeoutMs } = this;
     const deadlinePassed = this.owner.now() >= this.deadline;
-    const { waitingFor } = this;
-    const { text, remedy } = WAITED[waitingFor];
-    const details = { waitingFor, remedy };
-    if (this.isUncertain && !deadlinePassed) return this.fail(uncertain(this.pattern));
-    this.fail(
-      deadlinePassed
-        ? new StreambackTimeoutError(
-            'DEADLINE_EXCEEDED',
-            `'${this.pattern}' ran out of time waiting for ${text}${this.droppedText()}`,
-            details,
-          )
-        : new StreambackTimeoutError(
-            'IDLE_TIMEOUT',
-            `'${this.pattern}' waited ${this.idleTimeoutMs} ms for ${text}${this.droppedText()}`,
-            details,
-          ),
-    );
+    if (this.isUncertain && !deadlinePassed) return this.fail(uncertain(pattern));
+    const { droppedGroup } = this.order;
+    const more =
+      droppedGroup === undefined ? '' : `; answers of '${droppedGroup}' were dropped, 'fromGroup' is '${String(this.form.fromGroup)}'`;
+    this.fail(deadlinePassed ? deadlineExceeded(pattern, waitingFor, more) : idleTimeout(pattern, waitingFor, idleTimeoutMs, more));
   }
 
   fail(error: unknown): void {
@@ -275,17 +281,9 @@ export class PendingRequest implements Expiring {
     return error.code === 'INBOX_LOST' || (error.code === 'CLOSED' && this.feedback === 'list');
   }
 
-  private droppedText(): string {
-    const { droppedGroup } = this.order;
-    return droppedGroup === undefined ? '' : `; answers of '${droppedGroup}' were dropped, 'fromGroup' is '${this.form.fromGroup}'`;
-  }
-
   private finish(cancel: boolean): void {
     this.over = true;
     this.window.close();
     this.owner.onOver(this, cancel);
   }
 }
-
-const uncertain = (pattern: string): StreambackLaneError =>
-  new StreambackLaneError('FEEDBACK_UNCERTAIN', `The connection was cut while answers of '${pattern}' were being taken`);

@@ -1,5 +1,5 @@
 import { SYSTEM_CLOCK, type Clock } from '../common/clock';
-import { StreambackConfigError, StreambackConnectionError, StreambackTimeoutError } from '../common/errors';
+import { StreambackConnectionError, StreambackTimeoutError } from '../common/errors';
 import { currentCall } from '../context/call-context';
 import type { Frame } from '../protocol/frame';
 import { toJson } from '../protocol/json';
@@ -17,7 +17,7 @@ import type { ProducerFeedback, ProducerOptions } from './producer-options';
 import { Publisher } from './publisher';
 import { RemoteControl } from './remote-control';
 import { RequestDefaults } from './request-defaults';
-import { closedError, noLists } from './request-errors';
+import { clientClosed, noFeedback, noLists } from './request-errors';
 import { DEFAULT_CREDIT, DEFAULT_IDLE_TIMEOUT_MS, type StreambackRequestDefaults, type StreambackRequestOptions } from './request-options';
 
 /** What the grown windows of all lanes may stand for. */
@@ -191,7 +191,7 @@ export class Producer implements GatherOwner {
   }
 
   onListen(request: PendingRequest): void {
-    if (this.closed) return request.fail(closedError());
+    if (this.closed) return request.fail(clientClosed());
     this.requests.set(request.key, request);
     this.deadlines.watch(request);
     this.control?.watch();
@@ -205,6 +205,10 @@ export class Producer implements GatherOwner {
 
   onUnwanted(frame: Frame): void {
     this.control?.onStrayFrame(frame);
+  }
+
+  onRoom(request: PendingRequest): void {
+    this.lists?.begin(request);
   }
 
   private readList(request: PendingRequest): void {
@@ -229,12 +233,8 @@ export class Producer implements GatherOwner {
   }
 
   private start(request: PendingRequest, data: unknown, options: StreambackRequestOptions): void {
-    if (!this.feedback) {
-      throw new StreambackConfigError('MISSING_CAPABILITY', `'${request.pattern}' cannot be sent: this connection has no feedback stream`, {
-        remedy: "Add one to streams ('main=…&feedback=redis://…'), or use emit().",
-      });
-    }
-    if (this.closed) throw closedError();
+    if (!this.feedback) throw noFeedback(request.pattern);
+    if (this.closed) throw clientClosed();
     const byList = request.feedback === 'list';
     if (byList && !this.lists) throw noLists(`'${request.pattern}' cannot be sent with feedback: 'list'`);
     if (request.deadline <= this.now()) {
@@ -268,7 +268,7 @@ export class Producer implements GatherOwner {
 
   /** Connects; until then a message is held, about as large as its data. */
   private async ready(pattern: string, bytes: number): Promise<void> {
-    if (this.closed) throw closedError();
+    if (this.closed) throw clientClosed();
     await this.publisher.holding(pattern, bytes, async () => {
       await this.connect();
       await this.feedback?.inbox.open();
@@ -277,7 +277,7 @@ export class Producer implements GatherOwner {
 
   private async publishEvent(pattern: string, data: unknown, options: StreambackRequestOptions, id: string): Promise<void> {
     const valueJson = toJson(data, `The data of '${pattern}'`, this.options.json);
-    if (this.closed) throw closedError();
+    if (this.closed) throw clientClosed();
     const { publisher } = this;
     // Answers are for requests: an event does not wait for what they come by.
     if (!publisher.isConnected) await publisher.holding(pattern, valueJson.length, () => publisher.connect());

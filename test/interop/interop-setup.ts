@@ -1,7 +1,7 @@
 import { rawKafka } from '../fault/raw-kafka';
 import { eventually } from '../support/eventually';
 import { startRedis, type RedisServer } from '../support/redis';
-import { PythonClient, startPython, type PythonProcess } from './python-process';
+import { PythonClient, startPython, type PythonMessage, type PythonProcess } from './python-process';
 
 /** The topics of `python/server.py`. */
 const TOPICS = ['echo', 'count', 'fail', 'silent', 'slow', 'numbers', 'several', 'event', 'keyed', 'whole'];
@@ -47,11 +47,15 @@ export interface PythonServerOptions {
   readonly pythonPath: string;
   readonly group: string;
   readonly streams: string;
+  /** What it listens to, `echo` among them. @default all */
+  readonly topics?: readonly string[];
+  readonly onMessage?: (message: PythonMessage) => void;
 }
 
 /** Starts a Python server, and waits until it answers. */
-export async function startPythonServer({ pythonPath, group, streams }: PythonServerOptions): Promise<PythonProcess> {
-  const server = startPython(pythonPath, 'server.py', [group, streams]);
+export async function startPythonServer({ pythonPath, group, streams, topics, onMessage }: PythonServerOptions): Promise<PythonProcess> {
+  const server = startPython(pythonPath, 'server.py', [group, streams, ...(topics ? [topics.join(',')] : [])]);
+  if (onMessage) server.onMessage(onMessage);
   const client = await PythonClient.start(pythonPath, `${group}.probe`, streams);
   const ask = () => client.do({ do: 'read', topic: 'echo', value: 1, from_group: group, timeout: 5 });
   try {

@@ -9,6 +9,7 @@ from streamback import Callback, Streamback
 from lines import tell
 
 name, streams = sys.argv[1:3]
+topics = sys.argv[3].split(",") if len(sys.argv) > 3 else None
 
 
 class EndWithParent(Callback):
@@ -18,7 +19,7 @@ class EndWithParent(Callback):
         ctypes.CDLL(None).prctl(1, 9)
 
 
-streamback = Streamback(name, streams=streams, log_level="ERROR", pool_concurrency=[[0, 1]])
+streamback = Streamback(name, streams=streams, topics=topics, log_level="ERROR", pool_concurrency=[[0, 1]])
 streamback.add_callback(EndWithParent())
 
 

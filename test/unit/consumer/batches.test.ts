@@ -30,6 +30,7 @@ class NotingMainStream extends MemoryMainStream {
   private revocation = new AbortController();
 
   override subscribe(options: MainStreamSubscribeOptions) {
+    this.leave = options.onLeaving;
     const onDelivery = (delivery: MainStreamDelivery): void => {
       const { offset } = delivery.message;
       options.onDelivery({
@@ -41,6 +42,9 @@ class NotingMainStream extends MemoryMainStream {
     };
     return super.subscribe({ ...options, onDelivery });
   }
+
+  /** Partitions are asked back. */
+  leave?: MainStreamSubscribeOptions['onLeaving'];
 
   revoke(): void {
     this.revocation.abort();
@@ -421,6 +425,18 @@ describe('a batch listener', () => {
     end();
     await allSettled();
     expect(calls.slice(1).flat()).toEqual([1, 2, 3, 4]);
+  });
+
+  it('what is gathered of a partition that moves is given back at once', async () => {
+    await serve(() => {}, { size: 10, maxWaitMs: 600_000 });
+    for (let n = 1; n <= 3; n++) await publish(n);
+    await eventually('taken', () => consumer.facts().inFlight === 3);
+    main.leave?.([{ topic: 'work', partition: 0 }]);
+    expect(main.released).toEqual(['0', '1', '2']);
+    // The memory stream gives them to the one that is there.
+    await eventually('taken again', () => consumer.facts().inFlight === 3);
+    await consumer.close();
+    expect(calls).toEqual([[1, 2, 3]]);
   });
 
   it('M8: closing handles what is gathered', async () => {

@@ -33,6 +33,7 @@ function setup(wish: { groups?: string[]; count?: number } = { groups: ['a', 'b'
         onOver: (each, cancel) => over.push(`${each === request ? 'whole' : each.group} ${cancel}`),
         onGrant: (each, upTo) => grants.push(`${each.instance} ${upTo}`),
         onListen: () => {},
+        onRoom: () => {},
         onPart: (part) => parts.push(part),
         onUnwanted: ({ sourceGroup, instance }) => unwanted.push(`${sourceGroup} ${instance}`),
       },

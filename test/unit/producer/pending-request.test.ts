@@ -33,6 +33,7 @@ function setup({ timeoutMs = Infinity, idleTimeoutMs = 60_000, onRestart }: Setu
       onOver: (_request, cancel) => over.push(cancel),
       onGrant: (_request, upTo) => grants.push(upTo),
       onListen: () => {},
+      onRoom: () => {},
     },
   );
   let seq = 0;

@@ -234,6 +234,22 @@ describe('Producer, with feedback lists', () => {
     await expect(read).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
   });
 
+  it("F5: what a lane does not read of Python's answers stays in the list", async () => {
+    const lane = producer.open<number>('old.service', 1, { feedback: 'list', idleTimeoutMs: 1_000 });
+    await ticks();
+    const read: (number | undefined)[] = [await Promise.all([write(lane.id, answer(0)), lane.read()]).then(([, first]) => first)];
+    for (let from = 1; from < 3_000; from += 100) await write(lane.id, ...Array.from({ length: 100 }, (_, n) => answer(from + n)));
+    expect((await server.filledLists([lane.feedbackTopic!])).size).toBe(1);
+    await pass(5_000);
+    while (read.length < 3_001) {
+      read.push(await lane.read());
+      if (read.length % 400 === 0) await ticks();
+    }
+    expect(read).toEqual(Array.from({ length: 3_001 }, (_, n) => n));
+    await write(lane.id, end);
+    expect(await lane.read()).toBeUndefined();
+  });
+
   it('a list is resumed, also by the process that has sent its request, and midway', async () => {
     const lane = producer.open<number>('new.service', 1, { feedback: 'list' });
     await ticks();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { classifyFailure } from '../../../../lib/streams/kafka/kafka.errors';
+import { classifyFailure, toConnectionError } from '../../../../lib/streams/kafka/kafka.errors';
 
 describe('classifyFailure', () => {
   const login = (message: string): Error => Object.assign(new Error(message), { name: 'KafkaJSSASLAuthenticationError' });
@@ -18,4 +18,10 @@ describe('classifyFailure', () => {
       expect(classifyFailure({ cause: login(`SASL PLAIN authentication failed: ${why}`) })).toBe('transient');
     }
   });
+});
+
+it('a group that shares no protocol with us is a conflict, which trying again does not mend', () => {
+  const error = Object.assign(new Error('inconsistent'), { name: 'KafkaJSProtocolError', type: 'INCONSISTENT_GROUP_PROTOCOL' });
+  expect(classifyFailure({ cause: error })).toBe('group-conflict');
+  expect(toConnectionError({ cause: error }, 'Joining')).toMatchObject({ code: 'GROUP_CONFLICT', retryable: false });
 });
