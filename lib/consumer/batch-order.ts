@@ -66,23 +66,23 @@ export class BatchOrder<Task> {
     this.next();
   }
 
+  /** Takes out what has not begun. */
+  withdraw(where: (task: Task) => boolean): Task[] {
+    const taken: Task[] = [];
+    const stays = ({ task }: Waiting<Task>): boolean => {
+      const goes = where(task);
+      if (goes) taken.push(task);
+      return !goes;
+    };
+    this.ready = this.ready.filter(stays);
+    for (const [key, behind] of this.held) this.held.set(key, behind.filter(stays));
+    return taken;
+  }
+
   /** What is gathered waits for no others: none will come for now. */
   flush(): void {
     this.flushed = this.added;
     this.next();
-  }
-
-  /** Takes out what has not begun. */
-  withdraw(where: (task: Task) => boolean): Task[] {
-    const waiting = [...this.ready, ...[...this.held.values()].flat()];
-    const goes = new Set(waiting.filter(({ task }) => where(task)));
-    if (goes.size === 0) return [];
-    this.ready = this.ready.filter((each) => !goes.has(each));
-    for (const [key, behind] of this.held) {
-      const stays = behind.filter((each) => !goes.has(each));
-      if (stays.length < behind.length) this.held.set(key, stays);
-    }
-    return [...goes].map(({ task }) => task);
   }
 
   /** Runs what is gathered, as far as there are places for it, and gives back all else, also what comes later. */

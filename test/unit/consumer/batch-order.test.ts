@@ -43,6 +43,16 @@ describe('BatchOrder', () => {
     expect(batches()).toEqual(['1 2 3', '4 5 6']);
   });
 
+  it('takes out what has not begun, and the rest goes on in its order', () => {
+    make({ size: 2, concurrency: 1 });
+    add('a1', 'b1', 'a2', 'c1', 'b2', 'c2', 'd1');
+    expect(batches()).toEqual(['a1 b1']);
+    expect(order.withdraw((task) => 'ac'.includes(task[0]!))).toEqual(['c1', 'c2', 'a2']);
+    expect(order.withdraw((task) => 'ac'.includes(task[0]!))).toEqual([]);
+    done(0);
+    expect(batches()).toEqual(['a1 b1', 'b2 d1']);
+  });
+
   it('begins what there is when the oldest has waited for long enough, by one timer', () => {
     add('1');
     clock.advance(60);
