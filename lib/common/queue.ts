@@ -28,6 +28,16 @@ export class Queue<Item> {
     return item;
   }
 
+  /** Takes out what `where` is true of, and returns it in its order. */
+  remove(where: (item: Item) => boolean): Item[] {
+    const removed: Item[] = [];
+    const kept: Item[] = [];
+    for (let i = this.head; i < this.items.length; i++) (where(this.items[i]!) ? removed : kept).push(this.items[i]!);
+    this.items = kept;
+    this.head = 0;
+    return removed;
+  }
+
   clear(): void {
     this.items = [];
     this.head = 0;

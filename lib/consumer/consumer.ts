@@ -144,6 +144,7 @@ export class Consumer {
       maxInFlight: this.options.maxInFlight,
       drainTimeoutMs: this.options.drainTimeoutMs,
       onDelivery: (delivery) => this.take(delivery),
+      onLeaving: (places) => this.withdraw(places),
       onRebalance: ({ assigned, revoked }) => {
         for (const place of revoked) this.assigned.delete(placeOf(place));
         for (const place of assigned) this.assigned.add(placeOf(place));
@@ -170,6 +171,17 @@ export class Consumer {
       ? { listener, delivery, envelope: withoutRequester(envelope), id: undefined }
       : { listener, delivery, envelope, id: envelope.id };
     order.add(orderKey(listener, message), task);
+  }
+
+  /** Gives back what has not begun of partitions that are asked back: their next owner need not wait for it. */
+  private withdraw(places: readonly TopicPartition[]): void {
+    const leaving = new Set(places.map(placeOf));
+    for (const { order } of this.bound.values()) {
+      for (const { delivery } of order.withdraw((task) => leaving.has(placeOf(task.delivery.message)))) {
+        this.ended += 1;
+        delivery.release();
+      }
+    }
   }
 
   /** Never rejects. */

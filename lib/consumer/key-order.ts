@@ -10,6 +10,15 @@ export interface Slot<Task = unknown> {
   takeBehind(): Task[];
 }
 
+/** What takes a slot next. */
+interface Ready<Task> {
+  /** Its key, of a task that has not begun. */
+  readonly key?: string | null;
+  /** A task that has not begun; else one whose rest is over. */
+  readonly task?: Task;
+  readonly run: () => void;
+}
+
 /**
  * Runs tasks side by side up to a limit, but those of one key one after another, in the order they came (M4).
  */
@@ -17,7 +26,7 @@ export class KeyOrder<Task> {
   /** Keys with a task ready or running, and what waits behind it. */
   private readonly waiting = new Map<string, Queue<Task> | null>();
   /** What runs next; each takes a slot. */
-  private readonly ready = new Queue<() => void>();
+  private readonly ready = new Queue<Ready<Task>>();
   private running = 0;
 
   /** @param start begins a task; must not throw */
@@ -42,10 +51,24 @@ export class KeyOrder<Task> {
     this.begin(key, task);
   }
 
+  /** Takes out what has not begun. */
+  withdraw(where: (task: Task) => boolean): Task[] {
+    const taken: Task[] = [];
+    const take = ({ task }: { readonly task?: Task }): boolean => {
+      const goes = task !== undefined && where(task);
+      if (goes) taken.push(task);
+      return goes;
+    };
+    const begun = this.ready.remove(take);
+    for (const behind of this.waiting.values()) behind?.remove((task) => take({ task }));
+    for (const { key } of begun) this.pass(key!);
+    this.next();
+    return taken;
+  }
+
   private begin(key: string | null, task: Task): void {
-    this.ready.push(() =>
-      this.start(task, { done: () => this.done(key), rest: (wait) => this.rest(wait), takeBehind: () => this.takeBehind(key) }),
-    );
+    const slot = { done: () => this.done(key), rest: (wait: Promise<unknown>) => this.rest(wait), takeBehind: () => this.takeBehind(key) };
+    this.ready.push({ key, task, run: () => this.start(task, slot) });
     this.next();
   }
 
@@ -58,10 +81,10 @@ export class KeyOrder<Task> {
 
   private next(): void {
     while (this.running < this.concurrency) {
-      const run = this.ready.shift();
-      if (!run) return;
+      const next = this.ready.shift();
+      if (!next) return;
       this.running += 1;
-      run();
+      next.run();
     }
   }
 
@@ -69,18 +92,22 @@ export class KeyOrder<Task> {
     this.running -= 1;
     this.next();
     await wait;
-    const turn = new Promise<void>((resolve) => this.ready.push(resolve));
+    const turn = new Promise<void>((resolve) => this.ready.push({ run: resolve }));
     this.next();
     await turn;
   }
 
   private done(key: string | null): void {
     this.running -= 1;
-    if (key !== null) {
-      const task = this.waiting.get(key)?.shift();
-      if (task !== undefined) this.begin(key, task);
-      else this.waiting.delete(key);
-    }
+    this.pass(key);
     this.next();
+  }
+
+  /** Whose turn it was is gone: it is that of what waits behind. */
+  private pass(key: string | null): void {
+    if (key === null) return;
+    const task = this.waiting.get(key)?.shift();
+    if (task !== undefined) this.begin(key, task);
+    else this.waiting.delete(key);
   }
 }

@@ -62,6 +62,11 @@ export interface MainStreamSubscribeOptions {
   readonly onDelivery: (delivery: MainStreamDelivery) => void;
   /** Told what changes hands. `revoked` comes after the work of those partitions has drained, or its time was up. */
   readonly onRebalance?: (change: { assigned: readonly TopicPartition[]; revoked: readonly TopicPartition[] }) => void;
+  /**
+   * Told of partitions that are to go to another subscriber, once what was handed over of them is settled or released: what has not begun
+   * is better released at once. Nothing more of them is handed over, unless they stay after all.
+   */
+  readonly onLeaving?: (places: readonly TopicPartition[]) => void;
   /** How long work on a revoked partition, or work at closing, is waited for before its `revoked` signal aborts, in ms. */
   readonly drainTimeoutMs: number;
 }

@@ -32,6 +32,8 @@ export interface OwnershipOptions {
   /** A join is not held back longer, or the group goes on without us, in ms. */
   readonly maxHoldMs: number;
   readonly onRebalance: (change: { assigned: readonly TopicPartition[]; revoked: readonly TopicPartition[] }) => void;
+  /** Partitions are asked back: what has not begun need not. */
+  readonly onLeaving: (places: readonly TopicPartition[]) => void;
   /** Every partition that was assigned has its first offset. */
   readonly onReady: () => void;
   readonly logger: StreambackLogger;
@@ -64,8 +66,9 @@ export class KafkaOwnership {
   /** Awaited before each join. */
   async beforeJoin(): Promise<void> {
     if (this.protocol !== EAGER_PROTOCOL || this.held.size === 0 || this.closed) return;
-    const { dispatcher, committer, membership, drainTimeoutMs, maxHoldMs } = this.options;
+    const { dispatcher, committer, membership, drainTimeoutMs, maxHoldMs, onLeaving } = this.options;
     dispatcher.hold(true);
+    onLeaving([...this.held.values()].map(placeOf));
     const heartbeat = setInterval(() => void membership.heartbeat().catch(() => undefined), HEARTBEAT_MS);
     await within(Promise.all([...this.held.values()].map((partition) => partition.drained())), Math.min(drainTimeoutMs, maxHoldMs));
     clearInterval(heartbeat);
@@ -90,7 +93,7 @@ export class KafkaOwnership {
       const kept = wanted.has(key);
       if (missedRound || partition.aborted || (!kept && protocol === EAGER_PROTOCOL)) {
         this.lose(partition);
-        revoked.push({ topic: partition.topic, partition: partition.partition });
+        revoked.push(placeOf(partition));
       } else if (kept) this.keep(partition);
       else this.giveBack(partition);
     }
@@ -112,8 +115,7 @@ export class KafkaOwnership {
   forget(topic: string): void {
     const partitions = [...this.held.values()].filter((partition) => partition.topic === topic);
     for (const partition of partitions) this.lose(partition);
-    if (partitions.length > 0)
-      this.options.onRebalance({ assigned: [], revoked: partitions.map(({ partition }) => ({ topic, partition })) });
+    if (partitions.length > 0) this.options.onRebalance({ assigned: [], revoked: partitions.map(placeOf) });
   }
 
   /** A fetch. Returns whether it was taken. */
@@ -166,6 +168,7 @@ export class KafkaOwnership {
     if (partition.state === 'draining') return;
     partition.state = 'draining';
     partition.dropQueue();
+    this.options.onLeaving([placeOf(partition)]);
     void this.drain(partition);
   }
 
@@ -180,7 +183,7 @@ export class KafkaOwnership {
     partition.state = 'gone';
     this.held.delete(placeKey(partition.topic, partition.partition));
     dispatcher.remove(partition);
-    onRebalance({ assigned: [], revoked: [{ topic: partition.topic, partition: partition.partition }] });
+    onRebalance({ assigned: [], revoked: [placeOf(partition)] });
     this.rejoinTimer ??= setTimeout(() => {
       this.rejoinTimer = undefined;
       this.options.membership.requestRejoin();
@@ -233,6 +236,8 @@ export class KafkaOwnership {
     this.options.setPaused(partition, false);
   }
 }
+
+const placeOf = ({ topic, partition }: KafkaPartition): TopicPartition => ({ topic, partition });
 
 function revokedError(): StreambackAbortError {
   return new StreambackAbortError('REVOKED', 'The partition went to another member of the group');

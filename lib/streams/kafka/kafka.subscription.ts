@@ -92,6 +92,7 @@ export class KafkaSubscription implements MainStreamSubscription {
       drainTimeoutMs: subscribe.drainTimeoutMs,
       maxHoldMs: (rebalanceTimeout ?? DEFAULT_REBALANCE_TIMEOUT_MS) / 2,
       onRebalance: (change) => subscribe.onRebalance?.(change),
+      onLeaving: (places) => subscribe.onLeaving?.(places),
       onReady: () => this.ready(),
       logger,
     });

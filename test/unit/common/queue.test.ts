@@ -14,6 +14,11 @@ describe('Queue', () => {
         array.push(step);
       } else expect(queue.shift()).toBe(array.shift());
       if (queue.size !== array.length) expect(queue.size).toBe(array.length);
+      if (random.next() < 0.002) {
+        const odd = (item: number): boolean => item % 3 === 1;
+        expect(queue.remove(odd)).toEqual(array.filter(odd));
+        array.splice(0, array.length, ...array.filter((item) => !odd(item)));
+      }
       if (random.next() < 0.0002) {
         queue.clear();
         array.length = 0;

@@ -161,7 +161,7 @@ describe('Consumer', () => {
     const subscription = producer.open('work', null, { timeoutMs: 2_000 });
     await eventually('it is over', () => told.length === 2);
     expect(told).toEqual([error, 'failed']);
-    await subscription.close();
+    subscription.close();
   });
 
   it('answers with the error that was thrown, at once or later, and goes on', async () => {

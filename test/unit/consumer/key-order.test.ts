@@ -53,26 +53,40 @@ describe('KeyOrder', () => {
     return new Promise<void>((resolve) => setImmediate(resolve)).then(() => expect(count).toBe(20_000));
   });
 
-  it('M4: keeps both at random, and remembers no key that is done', () => {
+  it('M4: keeps both at random, also where some are withdrawn, and remembers no key that is done', () => {
     const random = new Random(11);
     for (let round = 0; round < 30; round++) {
       const concurrency = 1 + random.below(8);
       const { order, running, started, end } = setup(concurrency);
       const added = new Map<string, string[]>();
       let count = 0;
+      let withdrawn = 0;
       for (let step = 0; step < 500; step++) {
         if (random.next() < 0.5) {
           const key = random.pick(['a', 'b', 'c', 'd', null]);
           const task = `${key}:${count++}`;
           added.set(String(key), [...(added.get(String(key)) ?? []), task]);
           order.add(key, task);
+        } else if (random.chance(0.02)) {
+          const rest = random.below(3);
+          const gone = order.withdraw((task) => Number(task.split(':')[1]) % 3 === rest);
+          expect(gone.filter((task) => started.includes(task))).toEqual([]);
+          for (const [key, tasks] of added) {
+            const mine = gone.filter((task) => task.startsWith(`${key}:`));
+            expect(mine).toEqual(tasks.filter((task) => mine.includes(task)));
+            added.set(
+              key,
+              tasks.filter((task) => !mine.includes(task)),
+            );
+          }
+          withdrawn += gone.length;
         } else if (running.size > 0) end(random.pick([...running.keys()]));
         const keys = [...running.keys()].map((task) => task.split(':')[0]).filter((key) => key !== 'null');
         expect(new Set(keys).size).toBe(keys.length);
         expect(running.size).toBeLessThanOrEqual(concurrency);
       }
       while (running.size > 0) end(random.pick([...running.keys()]));
-      expect(started).toHaveLength(count);
+      expect(started).toHaveLength(count - withdrawn);
       for (const [key, tasks] of added) expect(started.filter((task) => task.startsWith(`${key}:`))).toEqual(tasks);
       expect((order as unknown as { waiting: Map<string, unknown> }).waiting.size).toBe(0);
     }

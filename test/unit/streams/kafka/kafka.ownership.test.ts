@@ -36,6 +36,7 @@ it('M3: a member that was thrown out starts nothing of what it has lost', async 
     drainTimeoutMs: 0,
     maxHoldMs: 0,
     onRebalance: () => {},
+    onLeaving: () => {},
     onReady: () => (ready += 1),
     logger: SILENT_LOGGER,
   });
