@@ -6,11 +6,10 @@ import { StreambackConnections } from './streamback.connections';
 import { AppLifecycle } from './transport/app-lifecycle';
 import { LifecycleExplorer, lifecyclePath, type FoundLifecycle } from './transport/lifecycle.explorer';
 import type { StreambackContext } from './transport/streamback.context';
-import type { LifecycleSource } from './transport/streamback.server';
 
 /** Finds the lifecycle providers of the app, once, and holds them to the connections and patterns that there are. */
 @Injectable()
-export class StreambackLifecycles implements LifecycleSource {
+export class StreambackLifecycles {
   private found?: readonly FoundLifecycle[];
   private made?: AppLifecycle;
 

@@ -11,7 +11,7 @@ import {
   type Provider,
   type Type,
 } from '@nestjs/common';
-import { ModulesContainer } from '@nestjs/core';
+import { DiscoveryModule, ModulesContainer } from '@nestjs/core';
 import { invalidOption } from './common/option-rules';
 import { StreambackHealth } from './health/streamback.health';
 import { StreambackConnections } from './streamback.connections';
@@ -27,6 +27,7 @@ import {
 } from './streamback.tokens';
 import { StreambackConnection } from './transport/connection';
 import { prepareHandlers } from './transport/handler.explorer';
+import { RemoteExplorer } from './transport/remote.explorer';
 import { StreambackClient } from './transport/streamback.client';
 import { StreambackDeadLetters } from './transport/streamback.dead-letters';
 import { StreambackServer } from './transport/streamback.server';
@@ -81,8 +82,10 @@ class StreambackDrainModule implements OnApplicationBootstrap, OnModuleDestroy {
 /** What exists once and covers every connection; found wherever it is injected. */
 @Global()
 @Module({
+  imports: [DiscoveryModule],
   providers: [
     StreambackConnections,
+    RemoteExplorer,
     {
       provide: StreambackDeadLetters,
       inject: [StreambackConnections],
@@ -94,7 +97,7 @@ class StreambackDrainModule implements OnApplicationBootstrap, OnModuleDestroy {
       useFactory: (connections: StreambackConnections) => new StreambackHealth(() => connections.byName()),
     },
   ],
-  exports: [StreambackConnections, StreambackDeadLetters, StreambackHealth],
+  exports: [StreambackConnections, RemoteExplorer, StreambackDeadLetters, StreambackHealth],
 })
 class StreambackSharedModule {}
 
@@ -208,8 +211,9 @@ function dynamicModule(connection: string, isGlobal: boolean, providers: Provide
       ...providers,
       {
         provide: server,
-        inject: [shared, StreambackLifecycles],
-        useFactory: (made: StreambackConnection, lifecycles: StreambackLifecycles) => new StreambackServer(made, lifecycles),
+        inject: [shared, StreambackLifecycles, RemoteExplorer],
+        useFactory: (made: StreambackConnection, lifecycles: StreambackLifecycles, remotes: RemoteExplorer) =>
+          new StreambackServer(made, { lifecycle: () => lifecycles.lifecycle(), remotes: () => remotes.explore(connection) }),
       },
       { provide: client, inject: [shared], useFactory: (made: StreambackConnection) => new StreambackClient(made) },
       {

@@ -1,5 +1,6 @@
 import {
   aBoolean,
+  aClass,
   aCount,
   aDuration,
   aFunction,
@@ -20,6 +21,8 @@ import { schedules } from './scheduler/schedule-rules';
 import type { StreambackOptions } from './streamback.options';
 import type { StreambackKafkaOptions } from './streams/kafka/kafka.options';
 import type { StreambackRedisOptions } from './streams/redis/redis.options';
+import type { StreambackBatchOptions } from './transport/batch-pattern.decorator';
+import type { StreambackRemoteOptions } from './transport/remote.decorator';
 import { scaleOf } from './workers/scale';
 
 const aShare = (value: unknown): string | undefined =>
@@ -53,6 +56,15 @@ export const LISTENER_RULES: OptionRules<StreambackListenerOptions> = {
   processes: (value, path) => void scaleOf(value, path),
 };
 
+export const BATCH_RULES: OptionRules<StreambackBatchOptions> = {
+  ...LISTENER_RULES,
+  size: aCount(1),
+  maxWaitMs: aDuration(0),
+  connection: aName,
+};
+
+export const REMOTE_RULES: OptionRules<StreambackRemoteOptions> = { ...LISTENER_RULES, name: aName, connection: aName };
+
 /** What may be said of requests for a connection and for a pattern. */
 export const REQUEST_DEFAULT_RULES: OptionRules<StreambackRequestDefaults> = {
   idleTimeoutMs: aDuration(1),
@@ -75,6 +87,7 @@ const byPattern = (value: unknown, path: string): string | undefined => {
 export const REQUEST_RULES: OptionRules<StreambackRequestOptions> = {
   ...REQUEST_DEFAULT_RULES,
   onRestart: aFunction,
+  responseType: aClass,
   key: aString,
   headers: stringsByName,
 };

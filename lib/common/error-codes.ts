@@ -19,7 +19,11 @@ export const ERROR_CODES = {
   },
   UNKNOWN_SCHEME: { kind: 'config', retryable: false, remedy: 'Use one of the schemes that the error names.' },
   MISSING_PACKAGE: { kind: 'config', retryable: false, remedy: 'Install the package that the error names.' },
-  INVALID_PATTERN: { kind: 'config', retryable: false, remedy: 'Give each pattern one @MessagePattern, in a form that the error names.' },
+  INVALID_PATTERN: {
+    kind: 'config',
+    retryable: false,
+    remedy: 'Give the pattern a form that the error names, or a batch handler a pattern of its own.',
+  },
   UNKNOWN_CONNECTION: {
     kind: 'config',
     retryable: false,

@@ -16,6 +16,7 @@ export const aString = is('a string', (value) => typeof value === 'string');
 export const aName = is('a string that is not empty', (value) => typeof value === 'string' && value.trim() !== '');
 export const aBoolean = is('true or false', (value) => typeof value === 'boolean');
 export const aFunction = is('a function', (value) => typeof value === 'function');
+export const aClass = is('a class', (value) => typeof value === 'function' && typeof value.prototype === 'object');
 export const anything: OptionRule = () => undefined;
 
 /** A whole number of something. */

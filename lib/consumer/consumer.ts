@@ -4,6 +4,8 @@ import type { ConnectionHooks } from '../lifecycle/told-hooks';
 import { decodeEnvelope, withoutRequester, type Envelope } from '../protocol/envelope';
 import type { MainStream, MainStreamDelivery, MainStreamMessage, MainStreamSubscription, TopicPartition } from '../streams/main-stream';
 import { Answering, type ConsumerFeedback } from './answering';
+import { BatchRunner } from './batch-runner';
+import { Batches } from './batches';
 import { ClientCheck } from './client-check';
 import type { ConsumerFacts } from './consumer-facts';
 import { wasPutAside, type DeadLetter } from './dead-letter';
@@ -16,7 +18,7 @@ import { CLOCK_TOLERANCE_MS } from './run';
 import { RunRegistry } from './run-registry';
 import type { RunOutcome, RunResult } from './run-result';
 import { describeError, Runner, type RunnerOptions } from './runner';
-import type { Task } from './task';
+import { AFTERWARDS, type Task } from './task';
 import { Unheard } from './unheard';
 
 export interface ConsumerOptions extends RunnerOptions {
@@ -31,18 +33,17 @@ export interface ConsumerOptions extends RunnerOptions {
 /** A listener with what this process knows of its messages. */
 interface Bound {
   readonly listener: Listener;
-  readonly order: KeyOrder<Task>;
+  readonly order: Pick<KeyOrder<Task>, 'add' | 'withdraw'>;
   readonly duplicates: DuplicateGuard;
 }
 
-/** What is remembered of a message after a run of it. */
-const AFTERWARDS = { done: 'finished', failed: 'forgotten', again: 'released' } as const satisfies Record<RunOutcome, keyof DuplicateGuard>;
 /** A request that is older when its turn comes may have been cancelled meanwhile, in ms. */
 const WAITED_MS = 250;
 
 /** The answering half of a connection: takes deliveries, decides which are run and in what order, and settles them. */
 export class Consumer {
   private readonly bound = new Map<string, Bound>();
+  private readonly batches: Batches[] = [];
   private readonly registry: RunRegistry;
   private readonly runner: Runner;
   private readonly deadLetters: DeadLetters;
@@ -78,13 +79,7 @@ export class Consumer {
     this.runner = new Runner(this.registry, this.deadLetters, answering, options, this.clock);
     for (const listener of listeners) {
       const duplicates = new DuplicateGuard();
-      const order = new KeyOrder<Task>(listener.options.concurrency, (task, slot) => {
-        const done = (): void => {
-          this.ended += 1;
-          slot.done();
-        };
-        void this.handle(task, duplicates, slot).then(done, done);
-      });
+      const order = listener.batch ? this.batchesOf(listener, duplicates) : this.orderOf(listener, duplicates);
       this.bound.set(listener.topic, { listener, order, duplicates });
     }
     if (feedback) {
@@ -127,6 +122,7 @@ export class Consumer {
     this.closing ??= Promise.resolve()
       .then(() => {
         this.runner.leave();
+        for (const each of this.batches) each.close();
         return this.subscription?.close();
       })
       .finally(() => this.registry.close());
@@ -171,6 +167,32 @@ export class Consumer {
       ? { listener, delivery, envelope: withoutRequester(envelope), id: undefined }
       : { listener, delivery, envelope, id: envelope.id };
     order.add(orderKey(listener, message), task);
+    // No more is handed over until something has ended: nothing is to wait for it.
+    if (this.taken - this.ended >= this.options.maxInFlight) for (const each of this.batches) each.flush();
+  }
+
+  private orderOf(listener: Listener, duplicates: DuplicateGuard): KeyOrder<Task> {
+    return new KeyOrder<Task>(listener.options.concurrency, (task, slot) => {
+      const done = (): void => {
+        this.ended += 1;
+        slot.done();
+      };
+      void this.handle(task, duplicates, slot).then(done, done);
+    });
+  }
+
+  private batchesOf(listener: Listener, duplicates: DuplicateGuard): Batches {
+    const { clock } = this;
+    const batches = new Batches({
+      listener,
+      duplicates,
+      runner: new BatchRunner(this.runner, { unanswered: (task, error) => this.fateOf(task, error), clock }),
+      clock,
+      isWanted: (task) => this.isWanted(task),
+      onEnded: (count) => (this.ended += count),
+    });
+    this.batches.push(batches);
+    return batches;
   }
 
   /** Gives back what has not begun of partitions that are asked back: their next owner need not wait for it. */
@@ -226,14 +248,18 @@ export class Consumer {
     }
   }
 
+  private unanswered(task: Task, error: unknown, ended: (outcome: RunOutcome) => void): RunResult {
+    const outcome = this.fateOf(task, error);
+    ended(outcome);
+    return { outcome };
+  }
+
   /** The end cannot be written: the message comes again where that may help, and is given up where it cannot. */
-  private unanswered({ listener, delivery }: Task, error: unknown, ended: (outcome: RunOutcome) => void): RunResult {
+  private fateOf({ listener, delivery }: Task, error: unknown): RunOutcome {
     const again = this.isLeaving(delivery) || (error instanceof StreambackError && error.retryable);
     const fate = again ? 'it will be delivered again' : 'its requester will not hear of it';
     this.options.logger.error(`'${listener.pattern}' was handled and cannot be answered, ${fate}: ${describeError(error)}`);
-    const outcome = again ? 'again' : 'failed';
-    ended(outcome);
-    return { outcome };
+    return again ? 'again' : 'failed';
   }
 
   private isLeaving(delivery: MainStreamDelivery): boolean {

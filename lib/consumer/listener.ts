@@ -1,6 +1,7 @@
 import type { ListenerHooks } from '../lifecycle/told-hooks';
 import type { DeadLetter } from './dead-letter';
 import type { StreambackRetryOptions } from './retry';
+import type { BatchRun } from './batch-run';
 import type { Run } from './run';
 
 /** What never runs side by side: messages of one key, of one partition, or nothing (M4). */
@@ -69,4 +70,19 @@ export interface Listener {
   handle(run: Run): unknown;
   /** Told of its messages; nothing where nobody listens. */
   readonly hooks?: ListenerHooks<Run, DeadLetter> | undefined;
+  /** Set where it takes many messages at once; `handle` is not called then. */
+  readonly batch?: BatchListener | undefined;
+}
+
+/** How a listener takes messages in batches. */
+export interface BatchListener {
+  /** Messages of a batch at most. */
+  readonly size: number;
+  /** How long a message waits for others, in ms. */
+  readonly maxWaitMs: number;
+  /**
+   * Handles the messages of a batch. An array as long as the batch answers each request with its own element; anything else answers
+   * nothing. What it throws is the error of all.
+   */
+  handle(batch: BatchRun): unknown;
 }

@@ -27,7 +27,7 @@ export interface RunnerOptions extends AnsweringOptions {
 }
 
 /** What a handler failed with. */
-interface Failure {
+export interface Failure {
   readonly error: unknown;
   /** A filter or an interceptor made answers of the error, or nothing: the run has ended all the same. */
   readonly concealed: boolean;
@@ -36,7 +36,7 @@ interface Failure {
 /** Between looks for an inbox that could not be made, in ms. */
 const INBOX_RETRY_MS = 200;
 /** Aborts after which the message comes again, here or elsewhere. */
-const DELIVERED_AGAIN: ReadonlySet<string> = new Set(['SHUTDOWN', 'REVOKED']);
+export const DELIVERED_AGAIN: ReadonlySet<string> = new Set(['SHUTDOWN', 'REVOKED']);
 
 /** Runs listeners: gives each message its runs and responders, tries again what fails, and writes what comes of it. */
 export class Runner {
@@ -72,9 +72,14 @@ export class Runner {
       hooked.unanswered(error);
       throw error;
     } finally {
-      const told = hooked.end(outcome);
-      if (told) await this.registry.untilRevoked(told, task.delivery.revoked);
+      await this.tellEnd(hooked, outcome, task);
     }
+  }
+
+  /** Resolves when hooks have heard of a message's end, or it is not ours any more. Never rejects. */
+  async tellEnd(hooked: HookedMessage, outcome: RunOutcome, { delivery }: Task): Promise<void> {
+    const told = hooked.end(outcome);
+    if (told) await this.registry.untilRevoked(told, delivery.revoked);
   }
 
   private async tries(task: Task, attempt: number, slot: Slot, hooked?: HookedMessage): Promise<RunResult> {
@@ -112,10 +117,13 @@ export class Runner {
         await result.lingering;
         delayMs = undefined;
       } finally {
-        this.registry.delete(run, task.delivery.revoked);
-        this.over(run);
+        this.end(run, task);
       }
     }
+  }
+
+  get isLeaving(): boolean {
+    return this.leaving;
   }
 
   /** Closing: what waits for a further try is given back at once. */
@@ -128,7 +136,7 @@ export class Runner {
    * Waits for the inbox as long as the message is ours: a run without one could neither be stopped nor given credit.
    * @returns false where it is to be given back
    */
-  private async reachable({ envelope, delivery }: Task): Promise<boolean> {
+  async reachable({ envelope, delivery }: Task): Promise<boolean> {
     while (this.answering.isUnreachable(envelope)) {
       if (this.leaving || delivery.revoked.aborted) return false;
       if (!(await this.answering.open())) await new Promise<void>((resolve) => this.clock.setTimeout(resolve, INBOX_RETRY_MS));
@@ -136,7 +144,8 @@ export class Runner {
     return true;
   }
 
-  private begin({ listener, delivery, envelope }: Task, attempt: number, hooked: HookedMessage | undefined): Run {
+  /** Gives a message a run, which must be ended. */
+  begin({ listener, delivery, envelope }: Task, attempt: number, hooked: HookedMessage | undefined, type: typeof Run = Run): Run {
     const { message, revoked } = delivery;
     const id = envelope.id ?? `${message.topic}-${message.partition}-${message.offset}`;
     const { pattern, options } = listener;
@@ -148,10 +157,26 @@ export class Runner {
       onGone: (reason) => run.abort(reason),
       onAnswer: hooked?.onAnswer,
     });
-    const run: Run = new Run(id, envelope, message, attempt, deadlineOf(envelope), responder, options.cancellable);
+    const run: Run = new type(id, envelope, message, attempt, deadlineOf(envelope), responder, options.cancellable);
     this.registry.add(run, revoked);
     hooked?.follow(run);
     return run;
+  }
+
+  /** Whatever became of it. */
+  end(run: Run, { delivery }: Task): void {
+    this.registry.delete(run, delivery.revoked);
+    run.isOver = true;
+    this.tellOver(run);
+  }
+
+  /** Tells that a handler has ended. */
+  tellOver({ onOver }: Pick<Run, 'onOver'>): void {
+    try {
+      onOver?.();
+    } catch (error) {
+      this.options.logger.error(`A processing hook failed: ${describeError(error)}`);
+    }
   }
 
   /** Calls the handler and writes what it gives, the end too. @returns what it failed with */
@@ -183,7 +208,7 @@ export class Runner {
   }
 
   /** Dead-letters what has failed for good. @returns whether it is done with; else it is to come again */
-  private async putAside(run: Run, task: Task, facts: Pick<DeadLetterFacts, 'attempts' | 'firstAt'>, cause: unknown): Promise<boolean> {
+  async putAside(run: Run, task: Task, facts: Pick<DeadLetterFacts, 'attempts' | 'firstAt'>, cause: unknown): Promise<boolean> {
     const error = handlerFailed(task.listener.pattern, cause, facts.attempts);
     return this.deadLetters.putAside(task, { ...facts, error, lastAt: this.clock.now() }, run.envelope.feedbackTopic !== null);
   }
@@ -195,22 +220,14 @@ export class Runner {
     return { outcome: 'done', lingering: Promise.allSettled([handler, ...lingering]) };
   }
 
-  private over(run: Run): void {
-    run.isOver = true;
-    try {
-      run.onOver?.();
-    } catch (error) {
-      this.options.logger.error(`A processing hook failed: ${describeError(error)}`);
-    }
-  }
-
   /** Whether the handler has failed, rather than answered with an error: what pipes and guards refuse is an answer to a request. */
-  private isFailure({ envelope, failure, responder }: Run, { error, concealed }: Failure): boolean {
+  isFailure({ envelope, failure, responder }: Run, { error, concealed }: Failure): boolean {
     if (!concealed && responder?.refusal && error === responder.refusal) return false;
     return envelope.feedbackTopic === null || (failure !== undefined && !this.options.isAnswer(failure));
   }
 
-  private async delay(delayMs: number, run: Run): Promise<void> {
+  /** Waits for a further try: less, where it is aborted, or all leave. */
+  async delay(delayMs: number, run: Pick<Run, 'onAbort'>): Promise<void> {
     if (this.leaving) return;
     await new Promise<void>((resolve) => {
       const end = (): void => {
@@ -224,7 +241,8 @@ export class Runner {
     });
   }
 
-  private async onFailure(run: Run, { pattern }: Listener, { error, concealed }: Failure): Promise<void> {
+  /** Writes the end, with the error as it is told to the requester. @throws StreambackError when it cannot be written */
+  async onFailure(run: Run, { pattern }: Listener, { error, concealed }: Failure): Promise<void> {
     const { logger, errorValue, maxAnswerBytes } = this.options;
     const { responder, envelope, failure } = run;
     if (responder && concealed) {
@@ -247,7 +265,7 @@ export class Runner {
 const deadlineOf = ({ feedbackTopic, deadline = Infinity }: Envelope): number => (feedbackTopic === null ? Infinity : deadline);
 
 /** Whether a further attempt can be told from this one: frames without a request's id say no attempt. */
-function mayRestart({ envelope, responder }: Run): boolean {
+export function mayRestart({ envelope, responder }: Run): boolean {
   return envelope.id !== undefined || !responder?.hasSent;
 }
 

@@ -1,6 +1,8 @@
 import type { Envelope } from '../protocol/envelope';
 import type { MainStreamDelivery } from '../streams/main-stream';
+import type { DuplicateGuard } from './duplicate-guard';
 import type { Listener } from './listener';
+import type { RunOutcome } from './run-result';
 
 /** One message on its way through its listener. */
 export interface Task {
@@ -10,3 +12,9 @@ export interface Task {
   /** Tells doubles apart; absent where the message has none, and in what is sent again on purpose. */
   readonly id: string | undefined;
 }
+
+/** What is remembered of a message after a run of it. */
+export const AFTERWARDS = { done: 'finished', failed: 'forgotten', again: 'released' } as const satisfies Record<
+  RunOutcome,
+  keyof DuplicateGuard
+>;

@@ -1,15 +1,18 @@
 import type { Clock } from '../common/clock';
 import { StreambackTimeoutError } from '../common/errors';
-import { aDuration, checkOptions, type OptionRules } from '../common/option-rules';
+import { aClass, aDuration, checkOptions, type OptionRules } from '../common/option-rules';
 import { Queue } from '../common/queue';
+import { answersAs, type AnswerType } from './answer-type';
 import type { AnswerObserver, PendingRequest } from './pending-request';
 
-export interface LaneReadOptions {
+export interface LaneReadOptions<As = unknown> {
   /** Longest wait for this answer, in ms; the lane stays open when it passes. @default none: the request's own timeouts hold */
   readonly timeoutMs?: number;
+  /** The class that this answer is made an instance of, by `class-transformer`. @default the request's `responseType` */
+  readonly as?: AnswerType<As> | undefined;
 }
 
-const READ_RULES: OptionRules<LaneReadOptions> = { timeoutMs: aDuration(1) };
+const READ_RULES: OptionRules<LaneReadOptions> = { timeoutMs: aDuration(1), as: aClass };
 
 interface Waiter<Answer> {
   resolve(answer: Answer | undefined): void;
@@ -26,6 +29,8 @@ export class Lane<Answer = unknown> implements AsyncIterable<Answer> {
   /** Set while a restart has happened that the reader has not come to: the attempt that it still sees. */
   private seenAttempt: number | undefined;
   private readonly request: PendingRequest;
+  /** What each answer is made an instance of, where it is read. Internal: set by `StreambackClient.open`. */
+  type?: AnswerType<Answer> | undefined;
 
   /**
    * Made by `StreambackClient.open`.
@@ -67,12 +72,20 @@ export class Lane<Answer = unknown> implements AsyncIterable<Answer> {
 
   /**
    * The next answer; `undefined` is the end, now and ever after.
-   * @throws StreambackConfigError INVALID_OPTION
+   * @throws StreambackConfigError INVALID_OPTION; MISSING_PACKAGE where a class is named and class-transformer is not installed
    * @throws StreambackTimeoutError READ_TIMEOUT when `timeoutMs` has passed; the lane is still open then
    * @throws whatever ended the lane: a StreambackLaneError, or what the handler threw, in Nest's form
    */
-  async read(options?: LaneReadOptions): Promise<Answer | undefined> {
+  async read<As = Answer>(options?: LaneReadOptions<As>): Promise<As | undefined> {
     if (options) checkOptions<LaneReadOptions>(options, READ_RULES, 'read');
+    const type = options?.as ?? this.type;
+    // Before an answer is taken, which would be lost.
+    const made = type && answersAs<unknown>(type);
+    const answer: unknown = await this.take(options?.timeoutMs);
+    return (made ? made(answer) : answer) as As | undefined;
+  }
+
+  private async take(timeoutMs: number | undefined): Promise<Answer | undefined> {
     this.request.listen();
     this.tellRestart();
     if (this.buffered.size > 0) {
@@ -83,7 +96,6 @@ export class Lane<Answer = unknown> implements AsyncIterable<Answer> {
     return new Promise<Answer | undefined>((resolve, reject) => {
       const waiter: Waiter<Answer> = { resolve, reject };
       this.waiters.push(waiter);
-      const timeoutMs = options?.timeoutMs;
       if (timeoutMs === undefined) return;
       const timer = this.clock.setTimeout(() => {
         this.waiters.splice(this.waiters.indexOf(waiter), 1);

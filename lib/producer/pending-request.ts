@@ -40,6 +40,8 @@ export interface PendingRequestForm extends Omit<FrameOrderOptions, 'followsRest
   readonly isChosen?: boolean | undefined;
   /** It is not read yet: what comes stays in its list, for this process or another. @default false */
   readonly waitsToBeRead?: boolean | undefined;
+  /** It stands for one group of a request that others answer as well. @default false */
+  readonly isPart?: boolean | undefined;
 }
 
 /** So many answers of a service that knows no credit are held for a slow reader; others stay where they are. */
@@ -91,6 +93,11 @@ export class PendingRequest implements Expiring {
   /** The list that its answers travel in, where they do. */
   get feedbackTopic(): string | undefined {
     return this.feedback === 'list' ? feedbackTopicOf(this.id) : undefined;
+  }
+
+  /** Whether others answer the same request: what is said of it to all does not hold for them. */
+  get isPart(): boolean {
+    return this.form.isPart === true;
   }
 
   /** Whether the form of its answers was asked for. */

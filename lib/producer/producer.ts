@@ -1,50 +1,30 @@
 import { SYSTEM_CLOCK, type Clock } from '../common/clock';
 import { StreambackConfigError, StreambackConnectionError, StreambackTimeoutError } from '../common/errors';
-import type { StreambackLogger } from '../common/logger';
 import { currentCall } from '../context/call-context';
-import type { FeedbackWriter } from '../inbox/feedback-writer';
-import type { Inbox } from '../inbox/inbox';
 import type { Frame } from '../protocol/frame';
-import { type JsonForm, toJson } from '../protocol/json';
+import { toJson } from '../protocol/json';
 import { feedbackTopicOf, idOfFeedbackTopic, newId } from '../protocol/keys';
-import type { FeedbackStream } from '../streams/feedback-stream';
 import type { MainStream } from '../streams/main-stream';
 import { Deadlines } from '../common/deadlines';
 import { inCallerContext, restartHook } from './caller-observer';
 import { CreditWindow, type CreditBudget } from './credit-window';
+import { GatherRequest, type GatherObserver, type GatherOwner, type GatherWish } from './gather-request';
 import { Lane } from './lane';
 import { ListFinder } from './list-finder';
 import { ListReading } from './list-reading';
-import { PendingRequest, type AnswerObserver, type PendingRequestOwner } from './pending-request';
-import { Publisher, type PublisherOptions } from './publisher';
-import { RemoteControl, type RemoteControlOptions } from './remote-control';
+import { PendingRequest, type AnswerObserver } from './pending-request';
+import type { ProducerFeedback, ProducerOptions } from './producer-options';
+import { Publisher } from './publisher';
+import { RemoteControl } from './remote-control';
 import { RequestDefaults } from './request-defaults';
 import { clientClosed, noLists } from './request-errors';
 import { DEFAULT_CREDIT, DEFAULT_IDLE_TIMEOUT_MS, type StreambackRequestDefaults, type StreambackRequestOptions } from './request-options';
-
-/** What answers come by. */
-export interface ProducerFeedback {
-  readonly stream: FeedbackStream;
-  readonly inbox: Inbox;
-  readonly writer: FeedbackWriter;
-}
-
-export interface ProducerOptions extends RemoteControlOptions, PublisherOptions {
-  readonly group: string;
-  readonly defaults: StreambackRequestDefaults;
-  /** What a pattern says, over the defaults. @default {} */
-  readonly requestOptions?: Readonly<Record<string, StreambackRequestDefaults>>;
-  /** @default plain JSON */
-  readonly json?: JsonForm;
-  readonly clock?: Clock;
-  readonly logger?: StreambackLogger;
-}
 
 /** What the grown windows of all lanes may stand for. */
 const CREDIT_BUDGET_BYTES = 32_000_000;
 
 /** The sending half of a connection: publishes events and requests, and routes frames to the requests in flight. */
-export class Producer implements PendingRequestOwner {
+export class Producer implements GatherOwner {
   private readonly requests = new Map<string, PendingRequest>();
   private readonly deadlines: Deadlines;
   private readonly clock: Clock;
@@ -123,12 +103,22 @@ export class Producer implements PendingRequestOwner {
         waitsToBeRead: chosen === 'list' && observer.pulls === true,
       },
     );
-    try {
-      this.start(request, data, options);
-    } catch (error) {
-      request.fail(error);
-    }
-    return request;
+    return this.begin(request, data, options);
+  }
+
+  /** Sends a request to several groups, whose answers go to `observer` together. Whatever goes wrong goes there too; nothing is thrown. */
+  gather(pattern: string, data: unknown, options: StreambackRequestOptions, wish: GatherWish, observer: GatherObserver): PendingRequest {
+    const defaults = this.defaults.of(pattern);
+    const { feedback: chosen = defaults.feedback } = options;
+    const request = new GatherRequest(pattern, wish, inCallerContext(observer as AnswerObserver, undefined), {
+      owner: this,
+      deadline: Math.min(this.now() + wish.timeoutMs, currentCall()?.deadline ?? Infinity),
+      idleTimeoutMs: options.idleTimeoutMs ?? defaults.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
+      newWindow: () => new CreditWindow(options.credit ?? defaults.credit ?? DEFAULT_CREDIT, this.budget),
+      feedback: chosen ?? (this.finder?.isKnown(pattern) ? 'list' : 'inbox'),
+      isChosen: chosen !== undefined,
+    });
+    return this.begin(request, data, options);
   }
 
   /** Sends a request, whose answers are read from the lane. */
@@ -202,14 +192,22 @@ export class Producer implements PendingRequestOwner {
 
   onListen(request: PendingRequest): void {
     if (this.closed) return request.fail(clientClosed());
-    this.requests.set(request.key, request);
-    this.deadlines.watch(request);
+    this.onPart(request);
     this.control?.watch();
     this.readList(request);
   }
 
   onRoom(request: PendingRequest): void {
     this.lists?.begin(request);
+  }
+
+  onPart(part: PendingRequest): void {
+    this.requests.set(part.key, part);
+    this.deadlines.watch(part);
+  }
+
+  onUnwanted(frame: Frame): void {
+    this.control?.onStrayFrame(frame);
   }
 
   private readList(request: PendingRequest): void {
@@ -222,6 +220,15 @@ export class Producer implements PendingRequestOwner {
     const request = this.requests.get(frame.id);
     if (request) request.onFrame(frame);
     else this.control?.onStrayFrame(frame);
+  }
+
+  private begin(request: PendingRequest, data: unknown, options: StreambackRequestOptions): PendingRequest {
+    try {
+      this.start(request, data, options);
+    } catch (error) {
+      request.fail(error);
+    }
+    return request;
   }
 
   private start(request: PendingRequest, data: unknown, options: StreambackRequestOptions): void {
@@ -240,8 +247,7 @@ export class Producer implements PendingRequestOwner {
     }
     const valueJson = toJson(data, `The data of '${request.pattern}'`, this.options.json);
     if (request.isListening) {
-      this.requests.set(request.key, request);
-      this.deadlines.watch(request);
+      this.onPart(request);
       this.control?.watch();
       if (byList) this.lists!.begin(request);
       else this.finder?.watch();

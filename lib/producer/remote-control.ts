@@ -44,16 +44,16 @@ export class RemoteControl {
    * Nobody waits for it any more: its handlers are stopped, or not started.
    * @param ended the run that was followed has come to its end; what else answers has not
    */
-  cancel({ id, instance, unfollowed }: PendingRequest, ended: boolean): void {
+  cancel({ id, instance, unfollowed, isPart }: PendingRequest, ended: boolean): void {
     for (const consumer of unfollowed ?? []) if (consumer !== instance) this.tell(consumer, { control: 'cancel', id });
     if (ended) return;
-    if (instance === undefined) this.forsake(id);
-    else this.tell(instance, { control: 'cancel', id });
+    if (instance === undefined && !isPart) this.forsake(id);
+    else if (instance !== undefined) this.tell(instance, { control: 'cancel', id });
   }
 
-  grant({ id, instance }: PendingRequest, upTo: number): void {
+  grant({ id, key, instance }: PendingRequest, upTo: number): void {
     if (instance === undefined) return;
-    if (this.tell(instance, { control: 'credit', id, upTo }, () => this.granting.delete(id))) this.granting.add(id);
+    if (this.tell(instance, { control: 'credit', id, upTo }, () => this.granting.delete(key))) this.granting.add(key);
   }
 
   /** A frame of a request that is not in flight: where a run begins with it, that is for nobody. */
@@ -94,7 +94,7 @@ export class RemoteControl {
   private readonly grantAgain = (): void => {
     const silentSince = this.clock.now() - GRANT_AGAIN_MS;
     for (const request of this.requests.values()) {
-      if (request.isStarving && request.activeAt <= silentSince && !this.granting.has(request.id)) this.grant(request, request.upTo);
+      if (request.isStarving && request.activeAt <= silentSince && !this.granting.has(request.key)) this.grant(request, request.upTo);
     }
   };
 
@@ -110,7 +110,7 @@ export class RemoteControl {
       if (request.instance === undefined || alive.has(request.instance)) continue;
       request.consumerLost();
       // Its message is delivered again, and nobody would wait for the answers.
-      if (request.isOver) this.forsake(request.id);
+      if (request.isOver && !request.isPart) this.forsake(request.id);
     }
   };
 

@@ -1,8 +1,10 @@
+import type { AnswerType } from './answer-type';
+
 /** How answers travel: to the process's inbox, or in a list of the request's own, which is Python streamback's form. */
 export type FeedbackForm = 'inbox' | 'list';
 
 /** How one request or event is sent. */
-export interface StreambackRequestOptions {
+export interface StreambackRequestOptions<Answer = unknown> {
   /** Messages of one key go to one partition and are handled in order. @default none */
   readonly key?: string | undefined;
   /** The broker's own headers. @default none */
@@ -25,6 +27,8 @@ export interface StreambackRequestOptions {
   readonly feedback?: FeedbackForm | undefined;
   /** Answers of this group alone; those of others are dropped. @default the first group to answer */
   readonly fromGroup?: string | undefined;
+  /** The class that answers are made instances of, by `class-transformer`; it types the result of `send` and `open`. @default none */
+  readonly responseType?: AnswerType<Answer> | undefined;
 }
 
 /** What may be said of requests for a whole connection, and for a pattern. */

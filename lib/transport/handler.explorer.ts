@@ -4,7 +4,8 @@ import { tap } from 'rxjs/operators';
 import { StreambackConfigError } from '../common/errors';
 import { fromSource, isSource } from '../consumer/answers';
 import { currentCall, type CallContext } from '../context/call-context';
-import { connectionOfTransport, isStreambackToken } from '../streamback.tokens';
+import { connectionOfTransport, DEFAULT_CONNECTION, getStreambackConnectionToken, isStreambackToken } from '../streamback.tokens';
+import { remoteOptionsOf } from './remote.decorator';
 
 // Nest's own metadata keys, which its packages do not export.
 const HANDLER_TYPE_METADATA = 'microservices:handler_type';
@@ -16,14 +17,14 @@ export const WITHOUT_TRANSPORT = Symbol.for('nestjs-streamback:without-transport
 
 const wrapped = new WeakSet<object>();
 
-type Method = (this: unknown, ...args: unknown[]) => unknown;
+export type Method = (this: unknown, ...args: unknown[]) => unknown;
 
 /**
  * Wraps the pattern methods of all controllers, in place, before Nest reads them. A generator or an iterable becomes an Observable
  * there, so that interceptors and exception filters see each of its values, and what is thrown is noted before a filter makes something
  * else of it. Outside a message of this package a wrapped method is as it was. It must be done before Nest registers handlers: in a
  * module's constructor, that is.
- * @throws StreambackConfigError UNKNOWN_CONNECTION for a handler on a connection that no module registers
+ * @throws StreambackConfigError UNKNOWN_CONNECTION for a handler, or a remote method, on a connection that no module registers
  */
 export function prepareHandlers(modules: ModulesContainer): void {
   const moduleRefs = [...modules.values()];
@@ -34,6 +35,11 @@ export function prepareHandlers(modules: ModulesContainer): void {
     for (const { metatype } of module.controllers.values()) {
       if (typeof metatype === 'function') for (const method of patternMethods(metatype.prototype as object)) prepare(method, connections);
     }
+    for (const { metatype } of module.providers.values()) {
+      const prototype: unknown = metatype?.prototype;
+      if (typeof prototype === 'object' && prototype !== null)
+        for (const remote of remoteMethods(prototype)) checkRemote(remote, connections);
+    }
   }
 }
 
@@ -43,14 +49,28 @@ interface PatternMethod {
   readonly method: Method;
 }
 
-function* patternMethods(prototype: object): Generator<PatternMethod> {
+const patternMethods = (prototype: object): Generator<PatternMethod> =>
+  methodsOf(prototype, (method) => Reflect.hasMetadata(HANDLER_TYPE_METADATA, method));
+
+const remoteMethods = (prototype: object): Generator<PatternMethod> =>
+  methodsOf(prototype, (method) => remoteOptionsOf(method) !== undefined);
+
+function* methodsOf(prototype: object, isMeant: (method: object) => boolean): Generator<PatternMethod> {
   for (let owner: object | null = prototype; owner && owner !== Object.prototype; owner = Object.getPrototypeOf(owner) as object | null) {
     for (const name of Object.getOwnPropertyNames(owner)) {
       const method: unknown = Object.getOwnPropertyDescriptor(owner, name)?.value;
-      if (typeof method === 'function' && Reflect.hasMetadata(HANDLER_TYPE_METADATA, method))
-        yield { owner, name, method: method as Method };
+      if (typeof method === 'function' && isMeant(method)) yield { owner, name, method: method as Method };
     }
   }
+}
+
+function checkRemote({ name, method }: PatternMethod, connections: ReadonlySet<unknown>): void {
+  const { connection } = remoteOptionsOf(method)!;
+  if (connections.has(getStreambackConnectionToken(connection))) return;
+  throw new StreambackConfigError(
+    'UNKNOWN_CONNECTION',
+    `The remote method '${name}' belongs to the connection '${connection ?? DEFAULT_CONNECTION}', which no module registers`,
+  );
 }
 
 function prepare({ owner, name, method }: PatternMethod, connections: ReadonlySet<unknown>): void {
@@ -63,17 +83,23 @@ function prepare({ owner, name, method }: PatternMethod, connections: ReadonlySe
     );
   }
   if (wrapped.has(method)) return;
+  const answering = noting(method);
+  wrapped.add(answering);
+  const extras = { ...(Reflect.getMetadata(EXTRAS_METADATA, method) as object | undefined), [WITHOUT_TRANSPORT]: transport === undefined };
+  Reflect.defineMetadata(EXTRAS_METADATA, extras, answering);
+  Object.defineProperty(owner, name, { ...Object.getOwnPropertyDescriptor(owner, name), value: answering });
+}
+
+/** A method that turns what it gives into answers and notes what it throws, within a message; with the metadata of the one it calls. */
+export function noting(method: Method): Method {
   const answering: Method = function (...args) {
     const call = currentCall();
     return call ? callNoting(call, method, () => method.apply(this, args)) : method.apply(this, args);
   };
-  wrapped.add(answering);
   for (const key of Reflect.getMetadataKeys(method)) Reflect.defineMetadata(key, Reflect.getMetadata(key, method), answering);
-  const extras = { ...(Reflect.getMetadata(EXTRAS_METADATA, method) as object | undefined), [WITHOUT_TRANSPORT]: transport === undefined };
-  Reflect.defineMetadata(EXTRAS_METADATA, extras, answering);
   // Nest looks parameter types up by the function's name.
   Object.defineProperty(answering, 'name', { value: method.name });
-  Object.defineProperty(owner, name, { ...Object.getOwnPropertyDescriptor(owner, name), value: answering });
+  return answering;
 }
 
 function callNoting(call: CallContext, method: Method, work: () => unknown): unknown {

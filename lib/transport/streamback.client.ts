@@ -1,7 +1,10 @@
 import { ClientProxy, type ReadPacket } from '@nestjs/microservices';
-import { AsyncSubject, Observable } from 'rxjs';
+import { AsyncSubject, defer, Observable } from 'rxjs';
+import { map } from 'rxjs/operators';
 import { StreambackConfigError } from '../common/errors';
-import { checkOptions, invalidOption } from '../common/option-rules';
+import { aName, checkOptions, invalidOption } from '../common/option-rules';
+import { answersAs, type AnswerType } from '../producer/answer-type';
+import type { GatherObserver, GatherResult } from '../producer/gather-request';
 import type { Lane } from '../producer/lane';
 import type { StreambackRequestDefaults, StreambackRequestOptions } from '../producer/request-options';
 import { isFeedbackTopic } from '../protocol/keys';
@@ -10,8 +13,11 @@ import { REQUEST_DEFAULT_RULES } from '../streamback.option-rules';
 import type { StreambackOptions } from '../streamback.options';
 import type { StreamStatus } from '../streams/main-stream';
 import { connectionOf, type StreambackConnection } from './connection';
+import { gatherWish, mappedResult, type StreambackGatherOptions } from './gather-options';
+import { remotePattern } from './remote-handlers';
 import { statusOf } from './status';
 import { StreambackRecord } from './streamback.record';
+import { remoteProxy, type StreambackRemote } from './streamback.remote';
 
 /**
  * Nest's `ClientProxy` over a main stream and a feedback stream. `send` is a cold Observable of every answer; `emit` is hot and
@@ -64,15 +70,18 @@ export class StreambackClient extends ClientProxy<never> {
    * tells the handler.
    * @param pattern as given to `@MessagePattern`
    * @param data what JSON can hold, or a {@link StreambackRecord}
-   * @throws (through the Observable) what the handler threw, in Nest's form; StreambackLaneError; StreambackPublishError; StreambackConnectionError
+   * @throws (through the Observable) what the handler threw, in Nest's form; StreambackLaneError; StreambackPublishError; StreambackConnectionError;
+   *   StreambackConfigError MISSING_PACKAGE for a `responseType` without class-transformer
    */
-  override send<Answer = any, Data = any>(pattern: any, data: Data | StreambackRecord<Data>): Observable<Answer> {
+  override send<Answer = any, Data = any>(pattern: any, data: Data | StreambackRecord<Data, Answer>): Observable<Answer> {
     if (isNil(pattern) || isNil(data)) return super.send(pattern, data);
-    return new Observable<Answer>((subscriber) => {
+    const answers = new Observable<Answer>((subscriber) => {
       const packet = this.packet(pattern, data);
       const request = this.connection.producer.request(packet.route, packet.data, packet.options, subscriber);
       return () => request.close();
     });
+    const type = data instanceof StreambackRecord ? data.options.responseType : undefined;
+    return type ? defer(() => answers.pipe(map(answersAs(type)))) : answers;
   }
 
   /**
@@ -103,9 +112,49 @@ export class StreambackClient extends ClientProxy<never> {
    * @param pattern as given to `@MessagePattern`
    * @throws StreambackConfigError INVALID_PATTERN for no pattern at all; all else comes with the first read
    */
-  open<Answer = any, Data = any>(pattern: any, data: Data | StreambackRecord<Data>): Lane<Answer> {
+  open<Answer = any, Data = any>(pattern: any, data: Data | StreambackRecord<Data, Answer>): Lane<Answer> {
     const packet = this.packet(pattern, data);
-    return this.connection.producer.open<Answer>(packet.route, packet.data, packet.options);
+    const lane = this.connection.producer.open<Answer>(packet.route, packet.data, packet.options);
+    lane.type = packet.options.responseType as AnswerType<Answer> | undefined;
+    return lane;
+  }
+
+  /**
+   * Sends a request to several groups that listen to its pattern, and gives what each has answered, once: when all that were named, or as
+   * many as were asked for, have come to their end, or when the time is up, which is no error. Cold; unsubscribing stops the handlers.
+   * @param pattern as given to `@MessagePattern`
+   * @param data what JSON can hold, or a {@link StreambackRecord}, whose `timeoutMs` and `fromGroup` are of no use here
+   * @throws StreambackConfigError INVALID_OPTION
+   * @throws (through the Observable) what keeps the request from being sent, INBOX_LOST; what a group fails with is in its answers
+   */
+  gather<Answer = any, Data = any>(
+    pattern: any,
+    data: Data | StreambackRecord<Data, Answer>,
+    options: StreambackGatherOptions,
+  ): Observable<GatherResult<Answer>> {
+    const wish = gatherWish(options);
+    return new Observable<GatherResult<Answer>>((subscriber) => {
+      const packet = this.packet(pattern, data);
+      const { responseType } = packet.options;
+      const made = responseType && answersAs<Answer>(responseType as AnswerType<Answer>);
+      const observer = made ? mappedResult(subscriber, made) : (subscriber as GatherObserver);
+      const request = this.connection.producer.gather(packet.route, packet.data, packet.options, wish, observer);
+      return () => request.close();
+    });
+  }
+
+  /**
+   * The `@Remote` methods of a service: each call is a cold Observable of its answers, as {@link send} is, and errs NO_LISTENER where there
+   * is no such method. It is no promise, and cannot be awaited.
+   * @param name as given to `@Remote`; by default it is the service's group
+   * @param options how each call is sent
+   * @throws StreambackConfigError INVALID_OPTION
+   */
+  remote<Service extends object>(name: string, options?: StreambackRequestOptions): StreambackRemote<Service> {
+    const wrong = aName(name, 'name');
+    if (wrong) throw invalidOption('remote.name', `'remote.name' must be ${wrong}, not ${String(name)}`);
+    const record = new StreambackRecord(undefined, options);
+    return remoteProxy(name, (call) => this.send(remotePattern(name), new StreambackRecord(call, record.options)));
   }
 
   /**

@@ -1,21 +1,22 @@
 import { checkOptions } from '../common/option-rules';
+import type { AnswerType } from '../producer/answer-type';
 import type { FeedbackForm, StreambackRequestOptions } from '../producer/request-options';
 import { REQUEST_RULES } from '../streamback.option-rules';
 
 /** Data with options of its own: what `send`, `emit` and `open` take in place of bare data. Also how `null` is sent. */
-export class StreambackRecord<Data = unknown> {
+export class StreambackRecord<Data = unknown, Answer = any> {
   /** @throws StreambackConfigError INVALID_OPTION */
   constructor(
     readonly data: Data,
-    readonly options: StreambackRequestOptions = {},
+    readonly options: StreambackRequestOptions<Answer> = {},
   ) {
     checkOptions<StreambackRequestOptions>(options, REQUEST_RULES, 'record');
   }
 }
 
 /** Builds a {@link StreambackRecord}, as Nest's own record builders do. */
-export class StreambackRecordBuilder<Data = unknown> {
-  private options: StreambackRequestOptions = {};
+export class StreambackRecordBuilder<Data = unknown, Answer = any> {
+  private options: StreambackRequestOptions<Answer> = {};
 
   constructor(private data: Data) {}
 
@@ -54,6 +55,11 @@ export class StreambackRecordBuilder<Data = unknown> {
     return this.set({ onRestart });
   }
 
+  /** Answers are made instances of this class, by `class-transformer`; it types the result of `send` and `open`. */
+  setResponseType<Next>(responseType: AnswerType<Next>): StreambackRecordBuilder<Data, Next> {
+    return (this as unknown as StreambackRecordBuilder<Data, Next>).set({ responseType });
+  }
+
   /** How answers travel: `'list'` in a feedback list of the request's own, as Python streamback's. */
   setFeedback(feedback: FeedbackForm): this {
     return this.set({ feedback });
@@ -65,11 +71,11 @@ export class StreambackRecordBuilder<Data = unknown> {
   }
 
   /** @throws StreambackConfigError INVALID_OPTION */
-  build(): StreambackRecord<Data> {
+  build(): StreambackRecord<Data, Answer> {
     return new StreambackRecord(this.data, this.options);
   }
 
-  private set(options: StreambackRequestOptions): this {
+  private set(options: StreambackRequestOptions<Answer>): this {
     this.options = { ...this.options, ...options };
     return this;
   }

@@ -1,8 +1,10 @@
-import { Server, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices';
+import { Server, type BaseRpcContext, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices';
 import type { Observable } from 'rxjs';
+import { StreambackConfigError } from '../common/errors';
 import { invalidOption } from '../common/option-rules';
+import type { BatchRun } from '../consumer/batch-run';
 import type { Consumer } from '../consumer/consumer';
-import { withDefaults, type Listener, type ListenerOptions } from '../consumer/listener';
+import { withDefaults, type BatchListener, type Listener, type ListenerOptions } from '../consumer/listener';
 import type { Run } from '../consumer/run';
 import { topicOf } from '../protocol/topic-name';
 import type { StreambackOptions } from '../streamback.options';
@@ -13,12 +15,25 @@ import { assignedListeners, endWorkers } from './assigned-listeners';
 import { connectionOf, StreambackConnection } from './connection';
 import { WITHOUT_TRANSPORT } from './handler.explorer';
 import { PatternHandlers } from './pattern-handlers';
+import { RemoteHandlers, remotePattern } from './remote-handlers';
+import type { RemoteMethod } from './remote.explorer';
 import { statusOf } from './status';
+import { StreambackBatchContext } from './streamback.batch-context';
+import type { StreambackContext } from './streamback.context';
 
-/** Gives the hooks of an app. */
-export interface LifecycleSource {
-  /** @throws StreambackConfigError INVALID_OPTION */
+/** What an app has besides the handlers that Nest gives a server. */
+export interface ServedApp {
+  /** Its hooks. @throws StreambackConfigError INVALID_OPTION */
   lifecycle(): AppLifecycle;
+  /** A connection's remote methods. @throws StreambackConfigError INVALID_OPTION */
+  remotes(connection: string): readonly RemoteMethod[];
+}
+
+/** What takes the messages of one pattern. */
+interface Handlers extends Pick<PatternHandlers, 'pattern' | 'topic' | 'options'> {
+  readonly batch?: PatternHandlers['batch'];
+  readonly answering?: number;
+  handle(run: Run, context: StreambackContext): unknown;
 }
 
 /** Nest's transport strategy: every `@MessagePattern` and `@EventPattern` handler becomes a listener on its pattern's topic. */
@@ -35,12 +50,12 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
 
   /**
    * @param options those of `StreambackModule.forRoot`, or a connection that is shared with a client
-   * @param lifecycles whose hooks are called; none without the module
+   * @param app whose hooks are called and whose remote methods are listened for; none without the module
    * @throws StreambackConfigError
    */
   constructor(
     options: StreambackOptions | StreambackConnection,
-    private readonly lifecycles?: LifecycleSource,
+    private readonly app?: ServedApp,
   ) {
     super();
     this.isOfModule = options instanceof StreambackConnection;
@@ -113,7 +128,8 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
 
   /** Whether it has handlers for a pattern. Internal. */
   handles(pattern: string | object): boolean {
-    return this.patterns.has(this.normalizePattern(pattern as string));
+    const route = this.normalizePattern(pattern as string);
+    return this.patterns.has(route) || this.remotes().some((handlers) => handlers.pattern === route);
   }
 
   /** A pattern as {@link StreambackContext.getPattern} gives it. Internal. */
@@ -122,18 +138,21 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
   }
 
   private async start(): Promise<void> {
-    const { listeners: defaults, topicsPrefix, connection, listenOnly } = this.connection.options;
-    const lifecycle = this.lifecycles?.lifecycle();
+    const { topicsPrefix, connection, listeners: defaults, listenOnly } = this.connection.options;
+    const lifecycle = this.app?.lifecycle();
     const starting = lifecycle?.startProcess();
     if (starting) await starting;
     if (this.isLeaving) return;
-    const listeners = chosenPatterns([...this.patterns.values()], listenOnly).map((handlers): Listener => {
-      const { pattern, topic, options } = handlers;
+    const all: Handlers[] = [...this.patterns.values(), ...this.remotes()];
+    const listeners = chosenPatterns(all, listenOnly).map((handlers): Listener => {
+      const { pattern, topic, options, answering = 1 } = handlers;
+      if (answering > 1) this.connection.logger.log(`Requests to '${pattern}' are answered by ${answering} handlers, one after another`);
       return {
         pattern,
         topic,
         options: withDeadLetterTopic(withDefaults(options, defaults), topicsPrefix),
-        handle: (run) => this.handle(handlers, run),
+        handle: (run) => this.process(run, contextOf(run, pattern, connection), (context) => handlers.handle(run, context)),
+        batch: handlers.batch && this.batchOf(handlers as PatternHandlers),
         hooks: lifecycle?.listenerHooks(connection, pattern),
       };
     });
@@ -144,14 +163,49 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
     await this.consumer.start();
   }
 
-  private handle(handlers: PatternHandlers, run: Run): unknown {
-    const context = contextOf(run, handlers.pattern, this.connection.options.connection);
+  /** Remote methods, by their names. @throws StreambackConfigError INVALID_OPTION, INVALID_PATTERN */
+  private remotes(): RemoteHandlers[] {
+    const { group, connection, topicsPrefix } = this.connection.options;
+    const byName = new Map<string, RemoteHandlers>();
+    for (const method of this.app?.remotes(connection) ?? []) {
+      const { name = group } = method.options;
+      const handlers = byName.get(name) ?? new RemoteHandlers(name, topicOf(remotePattern(name), topicsPrefix));
+      handlers.add(method);
+      byName.set(name, handlers);
+    }
+    const taken = [...byName.values()].find(({ pattern }) => this.patterns.has(pattern));
+    if (taken) throw new StreambackConfigError('INVALID_PATTERN', `The pattern '${taken.pattern}' is that of remote methods`);
+    return [...byName.values()];
+  }
+
+  /** @throws StreambackConfigError INVALID_OPTION for batches that would never be full */
+  private batchOf(handlers: PatternHandlers): BatchListener {
+    const { pattern } = handlers;
+    const { size, maxWaitMs } = handlers.batch!;
+    const { maxInFlight, connection } = this.connection.options;
+    if (size > maxInFlight) {
+      throw invalidOption(
+        `batch(${pattern}).size`,
+        `A batch of '${pattern}' would have ${size} messages, and maxInFlight allows a process ${maxInFlight}`,
+        'Raise maxInFlight, or take smaller batches.',
+      );
+    }
+    const handle = (run: BatchRun): unknown =>
+      this.process(run, new StreambackBatchContext(run, pattern, connection), (context) => handlers.handleBatch(run, context));
+    return { size, maxWaitMs, handle };
+  }
+
+  private process<Context extends BaseRpcContext>(
+    run: Pick<Run, 'onOver'>,
+    context: Context,
+    handle: (context: Context) => unknown,
+  ): unknown {
     run.onOver = () => this.onProcessingEndHook?.(this.transportId, context);
     return new Promise((resolve, reject) => {
       // The hook decides when, and in which context, the rest runs.
       this.onProcessingStartHook(this.transportId, context, async () => {
         try {
-          resolve(await handlers.handle(run, context));
+          resolve(await handle(context));
         } catch (error) {
           reject(error);
         }
@@ -161,7 +215,7 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
 }
 
 /** Of all patterns those that this process listens to. @throws StreambackConfigError INVALID_OPTION where one of `only` has no handler */
-function chosenPatterns(all: readonly PatternHandlers[], only: readonly string[] | undefined): readonly PatternHandlers[] {
+function chosenPatterns(all: readonly Handlers[], only: readonly string[] | undefined): readonly Handlers[] {
   if (!only) return all;
   for (const pattern of only) {
     if (all.some((handlers) => handlers.pattern === pattern)) continue;

@@ -267,17 +267,6 @@ describe('at start', () => {
     }
   };
 
-  it('a second @MessagePattern on one pattern is refused', async () => {
-    @Controller()
-    class Twice {
-      @MessagePattern('same')
-      one(): void {}
-      @MessagePattern('same')
-      two(): void {}
-    }
-    await expect(start(Twice)).rejects.toMatchObject({ code: 'INVALID_PATTERN', message: expect.stringContaining("'same'") });
-  });
-
   it('a misspelt listener option is refused', async () => {
     @Controller()
     class Typo {

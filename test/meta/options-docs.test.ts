@@ -6,8 +6,10 @@ import { checkOptions } from '../../lib/common/option-rules';
 import { StreambackConfigError } from '../../lib/common/errors';
 import { DEFAULT_LISTENER_OPTIONS } from '../../lib/consumer/listener';
 import { DEFAULT_CREDIT, DEFAULT_IDLE_TIMEOUT_MS } from '../../lib/producer/request-options';
-import { CONNECTION_RULES, LISTENER_RULES, REQUEST_RULES } from '../../lib/streamback.option-rules';
+import { BATCH_RULES, CONNECTION_RULES, LISTENER_RULES, REMOTE_RULES, REQUEST_RULES } from '../../lib/streamback.option-rules';
 import { RUN_WORKERS_DEFAULTS, RUN_WORKERS_RULES } from '../../lib/workers/run-workers.bootstrap';
+import { DEFAULT_BATCH_OPTIONS } from '../../lib/transport/batch-pattern.decorator';
+import { GATHER_RULES } from '../../lib/transport/gather-options';
 import { connectionOptions } from '../../lib/transport/connection-options';
 
 interface Row {
@@ -58,8 +60,11 @@ describe('docs/options.md', () => {
     ['Kafka', pathsWithin('kafka')],
     ['Redis', pathsWithin('redis')],
     ['Listeners', Object.keys(LISTENER_RULES)],
+    ['Batches', Object.keys(BATCH_RULES).filter((name) => !Object.hasOwn(LISTENER_RULES, name))],
+    ['Remote methods', Object.keys(REMOTE_RULES).filter((name) => !Object.hasOwn(LISTENER_RULES, name))],
     ['Workers', Object.keys(RUN_WORKERS_RULES)],
     ['Records', Object.keys(REQUEST_RULES)],
+    ['Gather', Object.keys(GATHER_RULES)],
   ])('lists each option of %s once, and no other', (heading, names) => {
     expect(names).not.toEqual([]);
     expect(namesUnder(heading).toSorted()).toEqual(names.toSorted());
@@ -74,7 +79,7 @@ describe('docs/options.md', () => {
   });
 
   it('gives each option a type, a default and a meaning', () => {
-    for (const heading of ['Connection', 'Kafka', 'Redis', 'Listeners', 'Workers', 'Records']) {
+    for (const heading of ['Connection', 'Kafka', 'Redis', 'Listeners', 'Batches', 'Remote methods', 'Workers', 'Records', 'Gather']) {
       for (const row of rowsUnder(heading)) for (const cell of Object.values(row)) expect(cell, row.option).not.toBe('');
     }
   });
@@ -87,6 +92,7 @@ describe('docs/options.md', () => {
     const defaults: [heading: string, values: Readonly<Record<string, unknown>>][] = [
       ['Connection', plain],
       ['Listeners', DEFAULT_LISTENER_OPTIONS],
+      ['Batches', DEFAULT_BATCH_OPTIONS],
       ['Workers', RUN_WORKERS_DEFAULTS],
       ['Records', { idleTimeoutMs: DEFAULT_IDLE_TIMEOUT_MS, credit: DEFAULT_CREDIT }],
     ];

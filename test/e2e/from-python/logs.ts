@@ -1,27 +1,14 @@
-import { Controller, type OnModuleDestroy } from '@nestjs/common';
-import { EventPattern } from '@nestjs/microservices';
-import { listener } from '../../../lib';
+import { Controller } from '@nestjs/common';
+import { BatchPattern } from '../../../lib';
 
 // #region class-consumer
 @Controller()
-export class LogsController implements OnModuleDestroy {
-  private logs: unknown[] = [];
-  readonly committed: unknown[] = [];
+export class LogsController {
+  readonly committed: string[] = [];
 
-  // Nest makes one instance a process, so a controller may keep what it likes; handlers are drained before this is called.
-  async onModuleDestroy(): Promise<void> {
-    await this.flush();
-  }
-
-  @EventPattern<string>('new_log', listener({ order: 'partition' }))
-  async consume(log: unknown): Promise<void> {
-    this.logs.push(log);
-    if (this.logs.length > 100) await this.flush();
-  }
-
-  async flush(): Promise<void> {
-    this.committed.push(...this.logs);
-    this.logs = [];
+  @BatchPattern('new_log', { size: 100, maxWaitMs: 1_000, order: 'partition' })
+  consume(logs: string[]): void {
+    this.committed.push(...logs);
   }
 }
 // #endregion

@@ -1,9 +1,8 @@
 import { Controller, Injectable, ValidationPipe } from '@nestjs/common';
 import { MessagePattern, Payload } from '@nestjs/microservices';
-import { plainToInstance } from 'class-transformer';
 import { IsString } from 'class-validator';
-import { firstValueFrom, map } from 'rxjs';
-import { InjectStreamback, StreambackClient } from '../../../lib';
+import { firstValueFrom } from 'rxjs';
+import { InjectStreamback, StreambackClient, StreambackRecordBuilder } from '../../../lib';
 
 // #region input-mapping
 export class TestInput {
@@ -34,8 +33,8 @@ export class InputService {
   constructor(@InjectStreamback() private readonly client: StreambackClient) {}
 
   send(): Promise<TestResponse> {
-    const answers = this.client.send<object>('test_input', { arg1: 'Hello world!', arg2: 'Hello world!' });
-    return firstValueFrom(answers.pipe(map((answer) => plainToInstance(TestResponse, answer))));
+    const input = { arg1: 'Hello world!', arg2: 'Hello world!' };
+    return firstValueFrom(this.client.send('test_input', new StreambackRecordBuilder(input).setResponseType(TestResponse).build()));
   }
 }
 // #endregion

@@ -52,6 +52,21 @@ describe('Lane', () => {
     expect(read()).toBe(3);
   });
 
+  it('makes an answer an instance of the class that a read names, or the request', async () => {
+    class One {}
+    class Other {}
+    const { lane, observer } = setup();
+    for (let n = 0; n < 3; n++) observer.next({ n } as never);
+    expect(await lane.read({ as: One })).toBeInstanceOf(One);
+    lane.type = Other as never;
+    expect(await lane.read()).toBeInstanceOf(Other);
+    expect(await lane.read({ as: One, timeoutMs: 5 })).toEqual(Object.assign(new One(), { n: 2 }));
+    observer.complete();
+    expect(await lane.read({ as: One })).toBeUndefined();
+    await expect(lane.read({ as: 'One' as never })).rejects.toMatchObject({ code: 'INVALID_OPTION' });
+    await expect(lane.read({ as: (() => 1) as never })).rejects.toMatchObject({ message: "'read.as' must be a class, not a function" });
+  });
+
   it('gives undefined at the end, to all who wait and ever after, but first what is left', async () => {
     const { lane, observer } = setup();
     const waiting = [lane.read(), lane.read()];

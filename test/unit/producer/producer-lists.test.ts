@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FeedbackWriter } from '../../../lib/inbox/feedback-writer';
 import { Inbox } from '../../../lib/inbox/inbox';
-import { Producer, type ProducerOptions } from '../../../lib/producer/producer';
+import { Producer } from '../../../lib/producer/producer';
+import type { ProducerOptions } from '../../../lib/producer/producer-options';
 import type { StreambackRequestOptions } from '../../../lib/producer/request-options';
 import { decodeEnvelope, type Envelope } from '../../../lib/protocol/envelope';
 import { FrameEncoder, pythonFrames } from '../../../lib/protocol/frame';

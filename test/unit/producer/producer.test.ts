@@ -3,7 +3,8 @@ import { StreambackConnectionError, StreambackPublishError } from '../../../lib/
 import { runInCall } from '../../../lib/context/call-context';
 import { FeedbackWriter } from '../../../lib/inbox/feedback-writer';
 import { Inbox } from '../../../lib/inbox/inbox';
-import { Producer, type ProducerOptions } from '../../../lib/producer/producer';
+import { Producer } from '../../../lib/producer/producer';
+import type { ProducerOptions } from '../../../lib/producer/producer-options';
 import type { StreambackRequestOptions } from '../../../lib/producer/request-options';
 import { decodeControl } from '../../../lib/protocol/control-message';
 import { decodeEnvelope, type Envelope } from '../../../lib/protocol/envelope';
@@ -285,6 +286,51 @@ describe('Producer', () => {
       expect(error()).toMatchObject({ code: 'RESTARTED' });
       await ticks();
       expect(controls().map(([key]) => key)).toEqual([CONSUMER, next.instance]);
+    });
+
+    it('F2, F4: of a request to several groups, the loss of one does not keep the others from beginning it; its end does', async () => {
+      const results: unknown[] = [];
+      const request = producer.gather(
+        'offers',
+        1,
+        { idleTimeoutMs: 10_000 },
+        { groups: ['lost', 'silent', 'late'], timeoutMs: 60_000 },
+        { next: (result) => results.push(result), error: (error) => results.push(error), complete: () => {} },
+      );
+      await ticks();
+      const of = (sourceGroup: string) =>
+        new FrameEncoder({ id: request.id, sourceGroup, run: 0, attempt: 1, instance: `streamback_inbox_${sourceGroup}` });
+      arrive(of('lost').response('1'), of('silent').accepted());
+      clock.advance(2_500);
+      await ticks();
+      clock.advance(60_000 - 2_501);
+      await ticks();
+      expect(inFlight()).toBe(1);
+      expect([...(await feedback.cancelled([request.id]))]).toEqual([]);
+      clock.advance(1);
+      await ticks();
+      expect(results).toEqual([expect.objectContaining({ missing: ['late'], complete: false })]);
+      expect([...(await feedback.cancelled([request.id])), inFlight()]).toEqual([request.id, 0]);
+    });
+
+    it('F5: of several groups each that starves has its grant said again', async () => {
+      const observer = { next: () => {}, error: () => {}, complete: () => {} };
+      const request = producer.gather('offers', 1, { credit: 1 }, { groups: ['a', 'b', 'c'], timeoutMs: 60_000 }, observer);
+      await ticks();
+      for (const sourceGroup of ['a', 'b']) {
+        const frames = new FrameEncoder({ id: request.id, sourceGroup, run: 0, attempt: 1, instance: `streamback_inbox_${sourceGroup}` });
+        arrive(frames.response('1'));
+      }
+      await ticks();
+      const toldTo = () => controls().map(([key, control]) => [key, (control as { upTo?: number }).upTo]);
+      const [a, b] = ['streamback_inbox_a', 'streamback_inbox_b'];
+      expect(toldTo()).toEqual([[a, 3], [b, 3]]); // prettier-ignore
+      // What is on its way to one is not said again meanwhile, which says nothing of the other.
+      feedback.writes[0]!.settle('written');
+      await ticks();
+      clock.advance(1_000);
+      await ticks();
+      expect(toldTo()).toEqual([[a, 3], [b, 3], [a, 3]]); // prettier-ignore
     });
 
     it('F6: where its consumer is lost, a lane that was read has its request marked, so that no other begins it', async () => {

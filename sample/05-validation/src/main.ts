@@ -1,0 +1,18 @@
+import 'reflect-metadata';
+import { NestFactory } from '@nestjs/core';
+import { StreambackServer } from 'nestjs-streamback';
+import { AppModule } from './app.module';
+import { OrdersService } from './orders.service';
+
+async function bootstrap() {
+  const app = await NestFactory.createMicroservice(AppModule, {
+    useFactory: (strategy: StreambackServer) => ({ strategy }),
+    inject: [StreambackServer],
+    logger: ['warn', 'error'],
+  });
+  await app.listen();
+  await app.get(OrdersService).tour();
+  await app.close();
+}
+
+void bootstrap();
