@@ -147,7 +147,7 @@ export class Producer implements GatherOwner {
         idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
         new CreditWindow(options.credit ?? defaults.credit ?? DEFAULT_CREDIT, this.budget),
         this,
-        { feedback: 'list', isChosen: true, fromGroup: options.fromGroup, midway: true, waitsToBeRead: true },
+        { feedback: 'list', isChosen: true, fromGroup: options.fromGroup ?? defaults.fromGroup, midway: true, waitsToBeRead: true },
         // Its sender may be this process, and read it as well.
         `${feedbackTopic} resumed ${this.resumed++}`,
       );
