@@ -28,6 +28,7 @@ import {
 import { StreambackConnection } from './transport/connection';
 import { prepareHandlers } from './transport/handler.explorer';
 import { RemoteExplorer } from './transport/remote.explorer';
+import { noteRefusals } from './transport/refusals';
 import { StreambackClient } from './transport/streamback.client';
 import { StreambackDeadLetters } from './transport/streamback.dead-letters';
 import { StreambackServer } from './transport/streamback.server';
@@ -107,6 +108,7 @@ export class StreambackModule {
   constructor(@Inject(ModulesContainer) modules: ModulesContainer) {
     refuseTwins(modules);
     prepareHandlers(modules);
+    noteRefusals();
     setShutdownOrder(modules, StreambackModule, Number.MAX_SAFE_INTEGER);
   }
 

@@ -62,6 +62,10 @@ export class BatchRun implements CallContext {
     this.lingering.push(work);
   }
 
+  noteRefusal(error: unknown): void {
+    for (const run of this.runs) run.noteRefusal(error);
+  }
+
   noteFailure(error: unknown, by?: unknown): void {
     for (const run of this.runs) run.noteFailure(error, by);
   }

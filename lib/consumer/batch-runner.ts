@@ -106,7 +106,7 @@ export class BatchRunner {
       if (delayMs === undefined) return 'apart';
       const { retry } = work.listener.hooks ?? {};
       for (const { entry, run } of left) {
-        if (entry.outcome === undefined) retry?.(run, { error: run.failure ?? result.error, attempt: run.attempt, delayMs });
+        if (entry.outcome === undefined) retry?.(run, { error: run.causeOf(result.error), attempt: run.attempt, delayMs });
       }
       await work.slot.rest(this.runner.delay(delayMs, batch));
       if (this.runner.isLeaving) for (const { entry } of left) entry.outcome ??= 'again';
@@ -153,7 +153,7 @@ export class BatchRunner {
 
   private delayMs({ listener }: Work, left: readonly Running[], tries: number, failed: Failure): number | undefined {
     const failing = left.find(({ run }) => this.runner.isFailure(run, failed));
-    return failing && retryDelayMs(listener.options.retry, tries, failing.run.failure ?? failed.error);
+    return failing && retryDelayMs(listener.options.retry, tries, failing.run.causeOf(failed.error));
   }
 
   /** Writes a message's end. */
@@ -177,7 +177,7 @@ export class BatchRunner {
   /** A message stands alone and has failed: it is put aside where its listener says so, and its requester is told. */
   private async giveUp(listener: Listener, entry: BatchEntry, run: Run, failed: Failure): Promise<void> {
     const { task, failures: attempts, firstAt } = entry;
-    const cause = run.failure ?? failed.error;
+    const cause = run.causeOf(failed.error);
     try {
       listener.hooks?.error?.(run, cause);
       if (this.runner.isFailure(run, failed) && !(await this.runner.putAside(run, task, { attempts, firstAt }, cause))) {

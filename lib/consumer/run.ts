@@ -31,6 +31,7 @@ export class Run implements CallContext, Expiring {
   /** It has ended, for whatever reason. */
   isOver = false;
   private failedBy: unknown;
+  private refused: unknown;
   private abortedBy?: StreambackAbortError;
   private controller?: AbortController;
   private readonly teardowns = new Set<(reason: StreambackAbortError) => void>();
@@ -119,6 +120,15 @@ export class Run implements CallContext, Expiring {
     if (this.failure !== undefined) return;
     this.failure = error;
     this.failedBy = by;
+  }
+
+  noteRefusal(error: unknown): void {
+    this.refused = error;
+  }
+
+  /** An error as it was thrown, where filters have made `error` of it. */
+  causeOf(error: unknown): unknown {
+    return this.failure ?? this.refused ?? error;
   }
 
   noteSuccess(by: unknown): void {

@@ -99,7 +99,7 @@ export class Runner {
         if (hooked && !run.aborted) await hooked.begin(run);
         const failed = run.aborted ? undefined : await this.attempt(run, task.listener);
         if (failed && !run.aborted) {
-          const cause = run.failure ?? failed.error;
+          const cause = run.causeOf(failed.error);
           const isFailure = this.isFailure(run, failed);
           if (isFailure) {
             failures += 1;
@@ -244,7 +244,7 @@ export class Runner {
   /** Writes the end, with the error as it is told to the requester. @throws StreambackError when it cannot be written */
   async onFailure(run: Run, { pattern }: Listener, { error, concealed }: Failure): Promise<void> {
     const { logger, errorValue, maxAnswerBytes } = this.options;
-    const { responder, envelope, failure } = run;
+    const { responder, envelope } = run;
     if (responder && concealed) {
       await responder.end();
     } else if (responder) {
@@ -256,7 +256,7 @@ export class Runner {
       await responder.endWithError(text, details);
     } else {
       const what = envelope.feedbackTopic === null ? 'event' : 'request';
-      logger.error(`The ${what} '${pattern}' failed: ${describeError(failure ?? error)}`);
+      logger.error(`The ${what} '${pattern}' failed: ${describeError(run.causeOf(error))}`);
     }
   }
 }

@@ -13,6 +13,8 @@ export interface CallContext {
    * @param by the handler
    */
   noteFailure(error: unknown, by?: unknown): void;
+  /** Told what an exception filter was given: it may come of a pipe, a guard or an interceptor, and not of a handler. */
+  noteRefusal(error: unknown): void;
   /** Told that a handler has succeeded, which an interceptor may have called again after it failed. */
   noteSuccess(by: unknown): void;
 }

@@ -1,8 +1,8 @@
-import { StreambackTimeoutError } from '../common/errors';
 import type { Frame } from '../protocol/frame';
 import { newId } from '../protocol/keys';
 import type { CreditWindow } from './credit-window';
 import { PendingRequest, type PendingRequestOwner } from './pending-request';
+import { deadlineExceeded } from './request-errors';
 import type { FeedbackForm } from './request-options';
 
 /** What one group has answered. */
@@ -161,7 +161,7 @@ export class GatherRequest extends PendingRequest {
   }
 
   private answersOf({ group, values, hasEnded, error }: Part): GatheredAnswers {
-    if (!hasEnded) return { group, values, error: late(this.pattern, group) };
+    if (!hasEnded) return { group, values, error: deadlineExceeded(this.pattern, 'next-answer', ` of '${group}'`) };
     return error === undefined ? { group, values } : { group, values, error };
   }
 
@@ -169,8 +169,3 @@ export class GatherRequest extends PendingRequest {
     for (const { request } of this.parts.values()) request.close();
   }
 }
-
-const late = (pattern: string, group: string | null): StreambackTimeoutError =>
-  new StreambackTimeoutError('DEADLINE_EXCEEDED', `'${pattern}' ran out of time waiting for the next answer of '${group}'`, {
-    waitingFor: 'next-answer',
-  });

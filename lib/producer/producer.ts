@@ -1,5 +1,5 @@
 import { SYSTEM_CLOCK, type Clock } from '../common/clock';
-import { StreambackConfigError, StreambackConnectionError, StreambackTimeoutError } from '../common/errors';
+import { StreambackConnectionError, StreambackTimeoutError } from '../common/errors';
 import { currentCall } from '../context/call-context';
 import type { Frame } from '../protocol/frame';
 import { toJson } from '../protocol/json';
@@ -17,7 +17,7 @@ import type { ProducerFeedback, ProducerOptions } from './producer-options';
 import { Publisher } from './publisher';
 import { RemoteControl } from './remote-control';
 import { RequestDefaults } from './request-defaults';
-import { clientClosed, noLists } from './request-errors';
+import { clientClosed, noFeedback, noLists } from './request-errors';
 import { DEFAULT_CREDIT, DEFAULT_IDLE_TIMEOUT_MS, type StreambackRequestDefaults, type StreambackRequestOptions } from './request-options';
 
 /** What the grown windows of all lanes may stand for. */
@@ -192,13 +192,10 @@ export class Producer implements GatherOwner {
 
   onListen(request: PendingRequest): void {
     if (this.closed) return request.fail(clientClosed());
-    this.onPart(request);
+    this.requests.set(request.key, request);
+    this.deadlines.watch(request);
     this.control?.watch();
     this.readList(request);
-  }
-
-  onRoom(request: PendingRequest): void {
-    this.lists?.begin(request);
   }
 
   onPart(part: PendingRequest): void {
@@ -208,6 +205,10 @@ export class Producer implements GatherOwner {
 
   onUnwanted(frame: Frame): void {
     this.control?.onStrayFrame(frame);
+  }
+
+  onRoom(request: PendingRequest): void {
+    this.lists?.begin(request);
   }
 
   private readList(request: PendingRequest): void {
@@ -232,11 +233,7 @@ export class Producer implements GatherOwner {
   }
 
   private start(request: PendingRequest, data: unknown, options: StreambackRequestOptions): void {
-    if (!this.feedback) {
-      throw new StreambackConfigError('MISSING_CAPABILITY', `'${request.pattern}' cannot be sent: this connection has no feedback stream`, {
-        remedy: "Add one to streams ('main=…&feedback=redis://…'), or use emit().",
-      });
-    }
+    if (!this.feedback) throw noFeedback(request.pattern);
     if (this.closed) throw clientClosed();
     const byList = request.feedback === 'list';
     if (byList && !this.lists) throw noLists(`'${request.pattern}' cannot be sent with feedback: 'list'`);
@@ -247,7 +244,8 @@ export class Producer implements GatherOwner {
     }
     const valueJson = toJson(data, `The data of '${request.pattern}'`, this.options.json);
     if (request.isListening) {
-      this.onPart(request);
+      this.requests.set(request.key, request);
+      this.deadlines.watch(request);
       this.control?.watch();
       if (byList) this.lists!.begin(request);
       else this.finder?.watch();

@@ -38,6 +38,11 @@ export const uncertain = (pattern: string): StreambackLaneError =>
 
 export const clientClosed = (): StreambackConnectionError => new StreambackConnectionError('CLOSED', 'The client is closed');
 
+export const noFeedback = (pattern: string): StreambackConfigError =>
+  new StreambackConfigError('MISSING_CAPABILITY', `'${pattern}' cannot be sent: this connection has no feedback stream`, {
+    remedy: "Add one to streams ('main=…&feedback=redis://…'), or use emit().",
+  });
+
 /** @param what what was tried, as the start of a sentence */
 export const noLists = (what: string): StreambackConfigError =>
   new StreambackConfigError('MISSING_CAPABILITY', `${what}: the feedback stream of this connection has no lists`, {

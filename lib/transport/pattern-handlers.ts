@@ -16,10 +16,11 @@ import type { StreambackBatchContext } from './streamback.batch-context';
 import type { StreambackContext } from './streamback.context';
 
 /** A handler that takes messages many at a time. */
-interface BatchHandler {
+export interface BatchHandler {
   readonly size: number;
   readonly maxWaitMs: number;
-  readonly handler: MessageHandler;
+  /** Handles the messages of a batch: to Nest they are one, whose data is the array. */
+  handle(batch: BatchRun, context: StreambackBatchContext): unknown;
 }
 
 /** All handlers of one pattern: any number that answer, and any number that only take events; or one that takes batches. */
@@ -60,15 +61,8 @@ export class PatternHandlers {
     checkOptions<StreambackBatchOptions>(given, BATCH_RULES, `batch(${this.pattern})`);
     const { size = DEFAULT_BATCH_OPTIONS.size, maxWaitMs = DEFAULT_BATCH_OPTIONS.maxWaitMs, connection: _, ...options } = given;
     this.options = options;
-    this.batch = { size, maxWaitMs, handler };
-  }
-
-  /** Handles the messages of a batch: to Nest they are one, whose data is the array. */
-  handleBatch({ runs }: BatchRun, context: StreambackBatchContext): unknown {
-    return this.batch!.handler(
-      runs.map(({ envelope }) => envelope.value),
-      context,
-    );
+    const valuesOf = ({ runs }: BatchRun): unknown[] => runs.map(({ envelope }) => envelope.value);
+    this.batch = { size, maxWaitMs, handle: (batch, context) => handler(valuesOf(batch), context) };
   }
 
   /**

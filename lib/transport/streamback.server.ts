@@ -2,7 +2,6 @@ import { Server, type BaseRpcContext, type CustomTransportStrategy, type Message
 import type { Observable } from 'rxjs';
 import { StreambackConfigError } from '../common/errors';
 import { invalidOption } from '../common/option-rules';
-import type { BatchRun } from '../consumer/batch-run';
 import type { Consumer } from '../consumer/consumer';
 import { withDefaults, type BatchListener, type Listener, type ListenerOptions } from '../consumer/listener';
 import type { Run } from '../consumer/run';
@@ -14,7 +13,7 @@ import { contextOf, type AppLifecycle } from './app-lifecycle';
 import { assignedListeners, endWorkers } from './assigned-listeners';
 import { connectionOf, StreambackConnection } from './connection';
 import { WITHOUT_TRANSPORT } from './handler.explorer';
-import { PatternHandlers } from './pattern-handlers';
+import { PatternHandlers, type BatchHandler } from './pattern-handlers';
 import { RemoteHandlers, remotePattern } from './remote-handlers';
 import type { RemoteMethod } from './remote.explorer';
 import { statusOf } from './status';
@@ -31,7 +30,7 @@ export interface ServedApp {
 
 /** What takes the messages of one pattern. */
 interface Handlers extends Pick<PatternHandlers, 'pattern' | 'topic' | 'options'> {
-  readonly batch?: PatternHandlers['batch'];
+  readonly batch?: BatchHandler;
   readonly answering?: number;
   handle(run: Run, context: StreambackContext): unknown;
 }
@@ -152,7 +151,7 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
         topic,
         options: withDeadLetterTopic(withDefaults(options, defaults), topicsPrefix),
         handle: (run) => this.process(run, contextOf(run, pattern, connection), (context) => handlers.handle(run, context)),
-        batch: handlers.batch && this.batchOf(handlers as PatternHandlers),
+        batch: handlers.batch && this.batchOf(pattern, handlers.batch),
         hooks: lifecycle?.listenerHooks(connection, pattern),
       };
     });
@@ -179,9 +178,7 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
   }
 
   /** @throws StreambackConfigError INVALID_OPTION for batches that would never be full */
-  private batchOf(handlers: PatternHandlers): BatchListener {
-    const { pattern } = handlers;
-    const { size, maxWaitMs } = handlers.batch!;
+  private batchOf(pattern: string, { size, maxWaitMs, handle }: BatchHandler): BatchListener {
     const { maxInFlight, connection } = this.connection.options;
     if (size > maxInFlight) {
       throw invalidOption(
@@ -190,9 +187,11 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
         'Raise maxInFlight, or take smaller batches.',
       );
     }
-    const handle = (run: BatchRun): unknown =>
-      this.process(run, new StreambackBatchContext(run, pattern, connection), (context) => handlers.handleBatch(run, context));
-    return { size, maxWaitMs, handle };
+    return {
+      size,
+      maxWaitMs,
+      handle: (batch) => this.process(batch, new StreambackBatchContext(batch, pattern, connection), (context) => handle(batch, context)),
+    };
   }
 
   private process<Context extends BaseRpcContext>(

@@ -10,6 +10,7 @@ import type { TaskEntry } from './apps/tasks.app';
 import { TaskFile, TaskLoad } from './tasks';
 
 const KILLS = FULL_SIZE ? 100 : 5;
+const BATCH_KILLS = FULL_SIZE ? 50 : 3;
 const PARTITIONS = 2;
 const MAX_IN_FLIGHT = 20;
 const MAX_UNCOMMITTED = 100;
@@ -122,4 +123,38 @@ describeWith(['kafka', 'own-redis'], 'R2 a consumer killed inside a handler', ({
       expect(most.oldestMs).toBeLessThanOrEqual(COMMIT_INTERVAL_MS + 1_000);
     },
   );
+
+  it(`SIGKILL ${BATCH_KILLS} times inside a batch: 0 lost`, { timeout: BATCH_KILLS * 20_000 + 60_000 }, async () => {
+    const redis = await scene.redis();
+    const group = freshName('killed');
+    const options: StreambackModuleOptions = {
+      group,
+      topicsPrefix: group,
+      streams: `main=${kafkaUrl}&feedback=${redis.url}`,
+      kafka: {
+        partitions: PARTITIONS,
+        commitIntervalMs: COMMIT_INTERVAL_MS,
+        consumer: { sessionTimeout: 1_500, heartbeatInterval: 300 },
+      },
+    };
+    const file = new TaskFile(scene);
+    let app = await scene.app('tasks', options, file.path);
+    const load = new TaskLoad(scene, options, file, PER_SECOND, (id) => 5 + (id % 20), 'batched');
+    let inABatch = 0;
+    while (inABatch < BATCH_KILLS) {
+      const { pid } = app;
+      const own = (): TaskEntry[] => file.entries().filter((entry) => entry.pid === pid);
+      await eventually('it works', () => own().some(({ step }) => step === 'done'), { timeoutMs: 30_000, intervalMs: 50 });
+      await wait(200 + Math.random() * 300);
+      await app.kill('SIGKILL');
+      const done = new Set(own().flatMap((entry) => (entry.step === 'done' ? [place(entry)] : [])));
+      if (own().some((entry) => entry.step === 'begun' && !done.has(place(entry)))) inABatch += 1;
+      app = await scene.app('tasks', options, file.path);
+    }
+    await load.stop();
+    const lost = await file.lost(load);
+    const again = file.entries().filter(({ step }) => step === 'begun').length - new Set(file.entries().map(place)).size;
+    report('R2, batches', { kills: inABatch, tasks: load.acknowledged.size, lost, runAgain: again });
+    expect(lost).toBe(0);
+  });
 });

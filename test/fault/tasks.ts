@@ -66,6 +66,7 @@ export class TaskLoad {
     private readonly file: TaskFile,
     perSecond: number,
     taskMs: (id: number) => number,
+    private readonly pattern = 'task',
   ) {
     this.client = new StreambackClient({ ...options, group: 'sender' });
     scene.closers.push(() => this.client.close());
@@ -99,7 +100,7 @@ export class TaskLoad {
 
   private emit(task: Task): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.client.emit('task', task).subscribe({
+      this.client.emit(this.pattern, task).subscribe({
         error: reject,
         complete: () => {
           this.acknowledged.add(task.id);

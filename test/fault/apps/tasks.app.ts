@@ -3,7 +3,14 @@ import { openSync, writeSync } from 'node:fs';
 import { Controller, Inject, Injectable, Module, type OnModuleDestroy } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Ctx, EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
-import { StreambackContext, StreambackModule, StreambackServer, type StreambackModuleOptions } from '../../../lib';
+import {
+  BatchPattern,
+  StreambackBatchContext,
+  StreambackContext,
+  StreambackModule,
+  StreambackServer,
+  type StreambackModuleOptions,
+} from '../../../lib';
 import { tell, until } from './app';
 
 /** Handles tasks and writes down what it does with each, in a file that survives any end of the process. */
@@ -67,6 +74,15 @@ class TasksController {
     yield task.id;
     await this.work(task, context);
     yield task.id;
+  }
+
+  @BatchPattern('batched', { size: 20, maxWaitMs: 50 })
+  async batched(tasks: Task[], batch: StreambackBatchContext): Promise<void> {
+    const contexts = batch.getContexts();
+    const write = (step: TaskStep): void => tasks.forEach((task, index) => this.database.write(step, task, contexts[index]!));
+    write('begun');
+    await until(Math.max(...tasks.map(({ ms }) => ms)), batch.signal);
+    write('done');
   }
 
   private async work(task: Task, context: StreambackContext): Promise<void> {

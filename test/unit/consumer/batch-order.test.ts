@@ -143,6 +143,17 @@ describe('BatchOrder', () => {
     expect(batches()).toEqual(['1']);
   });
 
+  it('what has not begun can be taken out: what is gathered, and what waits behind', () => {
+    add('a1', 'b1', 'a2', 'a3', 'b2', 'a4', '1', '2');
+    expect(batches()).toEqual(['a1 b1 a2']);
+    expect(order.withdraw((task) => task.startsWith('a') || task === '1').toSorted()).toEqual(['1', 'a3', 'a4']);
+    expect(order.withdraw(() => false)).toEqual([]);
+    add('a5');
+    done(0);
+    clock.advance(100);
+    expect(batches()).toEqual(['a1 b1 a2', 'b2 2 a5']);
+  });
+
   it('closing runs what is gathered where there is a place for it, and gives back the rest', () => {
     make({ concurrency: 2 });
     add('a1', 'a2', 'a3', 'a4', '1', '2');

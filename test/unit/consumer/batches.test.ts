@@ -30,6 +30,7 @@ class NotingMainStream extends MemoryMainStream {
   private revocation = new AbortController();
 
   override subscribe(options: MainStreamSubscribeOptions) {
+    this.leave = options.onLeaving;
     const onDelivery = (delivery: MainStreamDelivery): void => {
       const { offset } = delivery.message;
       options.onDelivery({
@@ -41,6 +42,9 @@ class NotingMainStream extends MemoryMainStream {
     };
     return super.subscribe({ ...options, onDelivery });
   }
+
+  /** Partitions are asked back. */
+  leave?: MainStreamSubscribeOptions['onLeaving'];
 
   revoke(): void {
     this.revocation.abort();
@@ -315,6 +319,31 @@ describe('a batch listener', () => {
     expect(calls).toHaveLength(1);
   });
 
+  it('a request of Python’s that has been sent answers is not run again: its frames name no attempt', async () => {
+    await serve(
+      async (values, batch) => {
+        for (const run of batch.runs) await run.respond('begun');
+        bad('python')(values);
+        return values;
+      },
+      { size: 2, retry: { times: 1, delayMs: 1 } },
+    );
+    const feedbackTopic = feedbackTopicOf(newId());
+    await publish('python', { feedbackTopic });
+    await publish('event');
+    await allSettled();
+    expect(calls).toEqual([['python', 'event'], ['event']]);
+    const frames: unknown[] = [];
+    const reader = await feedback.openListReader({
+      feedbackTopic,
+      onFrames: (read) => frames.push(...read.map((frame) => (JSON.parse(frame.toString()) as { event: string }).event)),
+      onUncertain: () => {},
+    });
+    await eventually('read', () => frames.length === 2);
+    await reader.close();
+    expect(frames).toEqual(['response', 'response_end_with_error']);
+  });
+
   it('an answer that cannot be written is its own request’s error', async () => {
     await serve((values) => values.map((value) => (value === 1 ? 1n : value)), { size: 2 });
     const [first, second] = await Promise.allSettled([ask(1), ask(2)]);
@@ -396,6 +425,18 @@ describe('a batch listener', () => {
     end();
     await allSettled();
     expect(calls.slice(1).flat()).toEqual([1, 2, 3, 4]);
+  });
+
+  it('what is gathered of a partition that moves is given back at once', async () => {
+    await serve(() => {}, { size: 10, maxWaitMs: 600_000 });
+    for (let n = 1; n <= 3; n++) await publish(n);
+    await eventually('taken', () => consumer.facts().inFlight === 3);
+    main.leave?.([{ topic: 'work', partition: 0 }]);
+    expect(main.released).toEqual(['0', '1', '2']);
+    // The memory stream gives them to the one that is there.
+    await eventually('taken again', () => consumer.facts().inFlight === 3);
+    await consumer.close();
+    expect(calls).toEqual([[1, 2, 3]]);
   });
 
   it('M8: closing handles what is gathered', async () => {

@@ -437,7 +437,7 @@ describe('Producer', () => {
     });
 
     it('F7: inherits what is left of an outer deadline, and is not sent when nothing is', async () => {
-      const outer = (deadline: number) => ({ deadline, room: () => undefined, noteFailure() {}, noteSuccess() {} });
+      const outer = (deadline: number) => ({ deadline, room: () => undefined, noteFailure() {}, noteRefusal() {}, noteSuccess() {} });
       runInCall(outer(clock.now() + 300), () => send());
       runInCall(outer(clock.now() + 300), () => send({ timeoutMs: 100 }));
       runInCall(outer(clock.now() + 300), () => send({ timeoutMs: 900 }));
