@@ -172,7 +172,7 @@ describeWith(['kafka', 'own-redis', 'python'], 'A Nest client of a Python server
     expect(await all(create(options), 'echo', 'by pattern')).toEqual(['by pattern']);
   });
 
-  it('fromGroup chooses among groups; without it the first to answer is followed to its end', async () => {
+  it('fromGroup chooses among groups, gather takes them all; without either the first to answer is followed to its end', async () => {
     const other = await startPythonServer({ pythonPath, group: otherGroup, streams });
     try {
       const client = create();
@@ -182,6 +182,20 @@ describeWith(['kafka', 'own-redis', 'python'], 'A Nest client of a Python server
           const ids: number[] = [];
           for await (const { id } of lane) ids.push(id);
           expect([lane.group, countIds(ids, 50)]).toEqual([fromGroup, { sent: 50, lost: 0, doubled: 0, outOfOrder: 0 }]);
+        }
+      }
+      // By list, as this client knows by now, and found out.
+      for (const gatherer of [client, create()]) {
+        const wish = { groups: [group, otherGroup], timeoutMs: 10_000 };
+        const { answers, complete } = await firstValueFrom(gatherer.gather<{ id: number }>('count', { count: 20 }, wish));
+        expect([complete, answers.map((each) => each.group).toSorted()]).toEqual([true, [group, otherGroup].toSorted()]);
+        for (const { values } of answers) {
+          expect(
+            countIds(
+              values.map(({ id }) => id),
+              20,
+            ),
+          ).toEqual({ sent: 20, lost: 0, doubled: 0, outOfOrder: 0 });
         }
       }
       const ids = (await all<{ id: number }>(client, 'count', { count: 200 })).map(({ id }) => id);

@@ -4,11 +4,11 @@ import { BatchPattern } from '../../../lib';
 // #region class-consumer
 @Controller()
 export class LogsController {
-  readonly committed: string[] = [];
+  readonly committed: unknown[][] = [];
 
-  @BatchPattern('new_log', { size: 100, maxWaitMs: 1_000, order: 'partition' })
-  consume(logs: string[]): void {
-    this.committed.push(...logs);
+  @BatchPattern('new_log', { size: 100, maxWaitMs: 1_000 })
+  async commit(logs: unknown[]): Promise<void> {
+    this.committed.push(logs);
   }
 }
 // #endregion

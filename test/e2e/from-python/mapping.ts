@@ -33,8 +33,12 @@ export class InputService {
   constructor(@InjectStreamback() private readonly client: StreambackClient) {}
 
   send(): Promise<TestResponse> {
-    const input = { arg1: 'Hello world!', arg2: 'Hello world!' };
-    return firstValueFrom(this.client.send('test_input', new StreambackRecordBuilder(input).setResponseType(TestResponse).build()));
+    const record = new StreambackRecordBuilder({ arg1: 'Hello world!', arg2: 'Hello world!' }).setResponseType(TestResponse).build();
+    return firstValueFrom(this.client.send('test_input', record));
+  }
+
+  read(): Promise<TestResponse | undefined> {
+    return this.client.open('test_input', { arg1: 'Hello world!', arg2: 'Hello world!' }).read({ as: TestResponse });
   }
 }
 // #endregion
