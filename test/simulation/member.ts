@@ -154,6 +154,7 @@ export class Member implements MainStreamSubscription {
     if (partition.state === 'draining') return;
     partition.state = 'draining';
     partition.dropQueue();
+    this.options.onLeaving?.([{ topic: partition.topic, partition: partition.partition }]);
     void this.drain(key, partition);
   }
 
