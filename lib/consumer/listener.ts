@@ -70,6 +70,8 @@ export interface Listener {
   handle(run: Run): unknown;
   /** Told of its messages; nothing where nobody listens. */
   readonly hooks?: ListenerHooks<Run, DeadLetter> | undefined;
+  /** Nothing in it answers: what fails is put aside as an event is, whatever its sender made of it. @default false */
+  readonly takesEvents?: boolean | undefined;
   /** Set where it takes many messages at once; `handle` is not called then. */
   readonly batch?: BatchListener | undefined;
 }

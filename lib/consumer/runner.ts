@@ -210,7 +210,8 @@ export class Runner {
   /** Dead-letters what has failed for good. @returns whether it is done with; else it is to come again */
   async putAside(run: Run, task: Task, facts: Pick<DeadLetterFacts, 'attempts' | 'firstAt'>, cause: unknown): Promise<boolean> {
     const error = handlerFailed(task.listener.pattern, cause, facts.attempts);
-    return this.deadLetters.putAside(task, { ...facts, error, lastAt: this.clock.now() }, run.envelope.feedbackTopic !== null);
+    const isRequest = run.envelope.feedbackTopic !== null && !task.listener.takesEvents;
+    return this.deadLetters.putAside(task, { ...facts, error, lastAt: this.clock.now() }, isRequest);
   }
 
   private abandoned({ aborted, responder, handler, lingering }: Run, outcome?: 'again'): RunResult {

@@ -57,6 +57,11 @@ export class PatternHandlers {
     return this.messages.length;
   }
 
+  /** Whether nothing here answers: what comes is an event, also where its sender has made a request of it, as Python streamback does. */
+  get takesEvents(): boolean {
+    return this.messages.length === 0 && !this.batch;
+  }
+
   private addBatch(handler: MessageHandler, given: StreambackBatchOptions): void {
     checkOptions<StreambackBatchOptions>(given, BATCH_RULES, `batch(${this.pattern})`);
     const { size = DEFAULT_BATCH_OPTIONS.size, maxWaitMs = DEFAULT_BATCH_OPTIONS.maxWaitMs, connection: _, ...options } = given;

@@ -33,6 +33,7 @@ interface Handlers extends Pick<PatternHandlers, 'pattern' | 'topic' | 'options'
   readonly batch?: BatchHandler;
   readonly answering?: number;
   handle(run: Run, context: StreambackContext): unknown;
+  readonly takesEvents?: boolean;
 }
 
 /** Nest's transport strategy: every `@MessagePattern` and `@EventPattern` handler becomes a listener on its pattern's topic. */
@@ -150,6 +151,7 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
         pattern,
         topic,
         options: withDeadLetterTopic(withDefaults(options, defaults), topicsPrefix),
+        takesEvents: handlers.takesEvents,
         handle: (run) => this.process(run, contextOf(run, pattern, connection), (context) => handlers.handle(run, context)),
         batch: handlers.batch && this.batchOf(pattern, handlers.batch),
         hooks: lifecycle?.listenerHooks(connection, pattern),

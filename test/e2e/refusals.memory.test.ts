@@ -34,6 +34,11 @@ class OrdersController {
     handled.push(order);
   }
 
+  @EventPattern<string>('failing.event')
+  failing(): never {
+    throw new TypeError('it fails');
+  }
+
   @MessagePattern('refused.request', listener({ retry: { times: 3, delayMs: 1 } }))
   request(@Payload() order: Order): number {
     return order.amount;
@@ -62,6 +67,10 @@ afterAll(() => app.close());
 
 async function letterOf(pattern: string): Promise<DeadLetter> {
   await lastValueFrom(client.emit(pattern, { amount: 'much' }), { defaultValue: undefined });
+  return theLetterOf(pattern);
+}
+
+async function theLetterOf(pattern: string): Promise<DeadLetter> {
   const letters: DeadLetter[] = [];
   await eventually('it is put aside', async () => {
     letters.length = 0;
@@ -84,6 +93,11 @@ it('what a pipe refuses is in the dead letter and in the log as it was thrown, a
 it('so is what a guard refuses', async () => {
   expect((await letterOf('refused.guard')).message).toContain('not on a Sunday');
   expect(handled).toEqual([]);
+});
+
+it('a request that meets event handlers alone, as every message of Python streamback is one, is put aside as an event is', async () => {
+  await expect(lastValueFrom(client.send('failing.event', {}))).rejects.toEqual({ status: 'error', message: 'Internal server error' });
+  expect((await theLetterOf('failing.event')).message).toContain('it fails');
 });
 
 it('a request that a pipe refuses is answered as by Nest, once', async () => {
