@@ -1,5 +1,6 @@
 import type { Clock } from '../common/clock';
 import { Queue } from '../common/queue';
+import type { TurnLimit } from '../common/turn-limit';
 
 /** A task with what keeps it in order. */
 export interface Keyed<Task> {
@@ -24,6 +25,8 @@ export interface BatchOrderOptions<Task> {
   /** Batches that run side by side. */
   readonly concurrency: number;
   readonly clock: Clock;
+  /** Has it give way to the event loop between batches. */
+  readonly turn?: Pick<TurnLimit, 'isOver'> | undefined;
   /** Begins a batch; must not throw. */
   readonly start: (batch: readonly Keyed<Task>[], slot: BatchSlot) => void;
   /** Takes what is not to run here any more. */
@@ -100,17 +103,17 @@ export class BatchOrder<Task> {
     return key === null ? undefined : this.held.get(key);
   }
 
-  private next(): void {
-    while (this.running < this.options.concurrency) {
+  private readonly next = (): void => {
+    while (this.running < this.options.concurrency && (this.turns.size > 0 || this.isDue())) {
+      if (this.options.turn?.isOver(this.next)) return;
       const turn = this.turns.shift();
       if (turn) {
         this.running += 1;
         turn();
-      } else if (this.isDue()) this.begin();
-      else break;
+      } else this.begin();
     }
     this.watch();
-  }
+  };
 
   private isDue(): boolean {
     const { size, maxWaitMs, clock } = this.options;

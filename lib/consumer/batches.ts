@@ -1,5 +1,6 @@
 import type { MainStreamDelivery } from '../streams/main-stream';
 import type { Clock } from '../common/clock';
+import type { TurnLimit } from '../common/turn-limit';
 import { BatchOrder, type BatchSlot, type Keyed } from './batch-order';
 import type { BatchEntry, BatchRunner } from './batch-runner';
 import type { DuplicateGuard } from './duplicate-guard';
@@ -12,6 +13,7 @@ export interface BatchesOptions {
   readonly duplicates: DuplicateGuard;
   readonly runner: BatchRunner;
   readonly clock: Clock;
+  readonly turn: Pick<TurnLimit, 'isOver'>;
   /** Whether somebody still waits for a message, or it wants no answer. */
   readonly isWanted: (task: Task) => boolean | Promise<boolean>;
   /** So many messages have ended, whatever became of them. */
@@ -23,12 +25,13 @@ export class Batches {
   private readonly order: BatchOrder<Task>;
 
   constructor(private readonly options: BatchesOptions) {
-    const { listener, clock } = options;
+    const { listener, clock, turn } = options;
     this.order = new BatchOrder<Task>({
       size: listener.batch!.size,
       maxWaitMs: listener.batch!.maxWaitMs,
       concurrency: listener.options.concurrency,
       clock,
+      turn,
       start: (batch, slot) => void this.handle(batch, slot),
       giveBack: ({ delivery }) => this.giveBack(delivery),
     });

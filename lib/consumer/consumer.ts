@@ -1,5 +1,6 @@
 import { SYSTEM_CLOCK, type Clock } from '../common/clock';
 import { StreambackError, type StreambackMessageError } from '../common/errors';
+import { TurnLimit } from '../common/turn-limit';
 import type { ConnectionHooks } from '../lifecycle/told-hooks';
 import { decodeEnvelope, withoutRequester, type Envelope } from '../protocol/envelope';
 import type { MainStream, MainStreamDelivery, MainStreamMessage, MainStreamSubscription, TopicPartition } from '../streams/main-stream';
@@ -28,6 +29,8 @@ export interface ConsumerOptions extends RunnerOptions {
   /** Told what belongs to no listener. */
   readonly hooks?: ConnectionHooks<DeadLetter> | undefined;
   readonly clock?: Clock;
+  /** @default one of its own */
+  readonly turn?: Pick<TurnLimit, 'isOver'>;
 }
 
 /** A listener with what this process knows of its messages. */
@@ -50,6 +53,7 @@ export class Consumer {
   private readonly unheard: Unheard;
   private readonly clients?: ClientCheck;
   private readonly clock: Clock;
+  private readonly turn: Pick<TurnLimit, 'isOver'>;
   private readonly opening: Opening;
   private readonly assigned = new Set<string>();
   private taken = 0;
@@ -65,6 +69,7 @@ export class Consumer {
     private readonly options: ConsumerOptions,
   ) {
     this.clock = options.clock ?? SYSTEM_CLOCK;
+    this.turn = options.turn ?? new TurnLimit();
     this.registry = new RunRegistry(feedback?.stream, options.leaseMs, this.clock);
     this.deadLetters = new DeadLetters(main, {
       group: options.group,
@@ -172,22 +177,24 @@ export class Consumer {
   }
 
   private orderOf(listener: Listener, duplicates: DuplicateGuard): KeyOrder<Task> {
-    return new KeyOrder<Task>(listener.options.concurrency, (task, slot) => {
+    const start = (task: Task, slot: Slot<Task>): void => {
       const done = (): void => {
         this.ended += 1;
         slot.done();
       };
       void this.handle(task, duplicates, slot).then(done, done);
-    });
+    };
+    return new KeyOrder<Task>(listener.options.concurrency, start, this.turn);
   }
 
   private batchesOf(listener: Listener, duplicates: DuplicateGuard): Batches {
-    const { clock } = this;
+    const { clock, turn } = this;
     const batches = new Batches({
       listener,
       duplicates,
       runner: new BatchRunner(this.runner, { unanswered: (task, error) => this.fateOf(task, error), clock }),
       clock,
+      turn,
       isWanted: (task) => this.isWanted(task),
       onEnded: (count) => (this.ended += count),
     });

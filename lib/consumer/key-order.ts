@@ -1,4 +1,5 @@
 import { Queue } from '../common/queue';
+import type { TurnLimit } from '../common/turn-limit';
 
 /** The right to run, of one task; its key stays taken until `done`. */
 export interface Slot<Task = unknown> {
@@ -29,10 +30,14 @@ export class KeyOrder<Task> {
   private readonly ready = new Queue<Ready<Task>>();
   private running = 0;
 
-  /** @param start begins a task; must not throw */
+  /**
+   * @param start begins a task; must not throw
+   * @param turn has it give way to the event loop between tasks
+   */
   constructor(
     private readonly concurrency: number,
     private readonly start: (task: Task, slot: Slot<Task>) => void,
+    private readonly turn?: Pick<TurnLimit, 'isOver'>,
   ) {}
 
   /** @param key null: next to anything */
@@ -79,14 +84,13 @@ export class KeyOrder<Task> {
     return taken;
   }
 
-  private next(): void {
-    while (this.running < this.concurrency) {
-      const next = this.ready.shift();
-      if (!next) return;
+  private readonly next = (): void => {
+    while (this.running < this.concurrency && this.ready.size > 0) {
+      if (this.turn?.isOver(this.next)) return;
       this.running += 1;
-      next.run();
+      this.ready.shift()!.run();
     }
-  }
+  };
 
   private async rest(wait: Promise<unknown>): Promise<void> {
     this.running -= 1;

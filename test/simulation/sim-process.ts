@@ -56,6 +56,8 @@ export class SimProcess implements Actor {
       leaseMs: LEASE_MS,
       maxAnswerBytes: 1e6,
       logger: SILENT_LOGGER,
+      // Virtual time does not pass while work goes on.
+      turn: { isOver: () => false },
       isAnswer: (error) => error instanceof AnAnswer,
       errorValue: (error) => ({ status: 'error', message: error instanceof Error ? error.message : String(error) }),
     });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { TurnLimit } from '../../../lib/common/turn-limit';
 import { KeyOrder } from '../../../lib/consumer/key-order';
 import { Random } from '../../support/random';
 
@@ -51,6 +52,29 @@ describe('KeyOrder', () => {
     });
     for (let task = 0; task < 20_000; task++) order.add('a', task);
     return new Promise<void>((resolve) => setImmediate(resolve)).then(() => expect(count).toBe(20_000));
+  });
+
+  it('gives way to the event loop between tasks that wait for nothing', async () => {
+    let [count, turns] = [0, 0];
+    const busy = (ms: number): void => {
+      for (const until = performance.now() + ms; performance.now() < until;);
+    };
+    const order = new KeyOrder<number>(
+      1,
+      (_task, { done }) => {
+        busy(3);
+        count += 1;
+        queueMicrotask(done);
+      },
+      new TurnLimit(),
+    );
+    for (let task = 0; task < 100; task++) order.add(null, task);
+    while (count < 100) {
+      await new Promise((resolve) => setImmediate(resolve));
+      turns += 1;
+    }
+    // 300 ms of work, 10 ms and a task a turn.
+    expect(turns).toBeGreaterThan(15);
   });
 
   it('M4: keeps both at random, also where some are withdrawn, and remembers no key that is done', () => {
