@@ -16,7 +16,9 @@ export class TourService {
     await this.createTopic('sample.python.words');
     this.python.start('service.py', streams);
     const request = new StreambackRecordBuilder({ text: 'a lazy dog' }).setTimeoutMs(60_000).build();
-    await lastValueFrom(this.client.send<string>('sample.python.words', request).pipe(tap((word) => console.log(`   nest got ${word}`))));
+    await lastValueFrom(
+      this.client.send<string>('sample.python.words', request).pipe(tap((word: string) => console.log(`   nest got ${word}`))),
+    );
 
     console.log('2. A Python client asks the Nest service');
     await this.python.run('caller.py', streams);
