@@ -1,7 +1,11 @@
+import { Redis } from 'ioredis';
 import { expect, it } from 'vitest';
 import { StreambackClient, type StreambackLaneError } from '../../lib';
+import { SILENT_LOGGER } from '../../lib/common/logger';
 import { FrameEncoder, pythonFrames } from '../../lib/protocol/frame';
 import { feedbackTopicOf, newId, newInbox } from '../../lib/protocol/keys';
+import type { RedisConnection } from '../../lib/streams/redis/redis.connection';
+import { RedisListReader } from '../../lib/streams/redis/redis.list-reader';
 import { CANARY_PASSWORD } from '../support/canary';
 import { eventually } from '../support/eventually';
 import { freshName } from '../support/fresh-name';
@@ -23,7 +27,46 @@ const KINDS = {
   },
 } as const;
 
+/** Streams as `RedisListReader` sees them. */
+interface Connections {
+  readonly writing: RedisConnection;
+  newConnection(): RedisConnection;
+}
+
 describeWith(['own-redis'], 'R12 feedback lists, read through a client', () => {
+  it('a cut that takes the answer by which a pop was to end: another list is popped at once all the same', async () => {
+    const redis = await startRedis();
+    const proxy = await startTcpProxy({ targetPort: redis.port });
+    const [direct, cut] = [openStream(redis.url), openStream(redis.urlOn(proxy.port))];
+    const { writing } = direct as unknown as Connections;
+    const reader = new RedisListReader(writing, () => (cut as unknown as Connections).newConnection(), SILENT_LOGGER);
+    const probe = new Redis(redis.url);
+    const isPopping = async (): Promise<boolean> => String(await probe.client('LIST')).includes('cmd=blmpop');
+    const listen = async (received: string[]) => {
+      const feedbackTopic = feedbackTopicOf(newId());
+      const onFrames = (frames: readonly Buffer[]): void => void received.push(...frames.map(String));
+      return { feedbackTopic, list: await reader.open({ feedbackTopic, onFrames, onUncertain: () => {} }) };
+    };
+    const first = await listen([]);
+    await eventually('it pops', isPopping);
+    proxy.cutInAnswer(0.1);
+    const closed = first.list.close();
+    await eventually('its answer was cut', () => proxy.accepted === 2);
+    const received: string[] = [];
+    const second = await listen(received);
+    const startedAt = performance.now();
+    await direct.writeList(second.feedbackTopic, [Buffer.from('frame')], 60_000);
+    await eventually('the other list is popped', () => received.length === 1);
+    const tookMs = Math.round(performance.now() - startedAt);
+    report('R12', { at: 'a list opened after the cut', poppedAfterMs: tookMs });
+    expect(tookMs).toBeLessThan(1_500);
+    await Promise.all([closed, second.list.close()]);
+    await probe.quit();
+    await Promise.all([reader.close(), direct.close(), cut.close()]);
+    await proxy.close();
+    await redis.close();
+  });
+
   it.each(['plain', 'numbered'] as const)(
     `a cut in each of ${LANES} streams of %s frames: every lane is whole, or errs; none ends short`,
     { timeout: FULL_SIZE ? 900_000 : 120_000 },

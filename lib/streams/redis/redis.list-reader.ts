@@ -30,8 +30,10 @@ export class RedisListReader {
   private running: Promise<void> | undefined;
   /** The keys of the pop that is under way; empty between pops. */
   private popping: ReadonlySet<string> = NONE;
-  /** The pop under way waits for frames, and nobody has ended it yet. */
-  private isBlocked = false;
+  /** The pop under way waits for frames. */
+  private isWaiting = false;
+  /** It was told to end. */
+  private isWoken = false;
   private turn = 0;
   private popEnd: Promise<void> = Promise.resolve();
   private readonly stopping = new AbortController();
@@ -66,6 +68,7 @@ export class RedisListReader {
   private newConnection(): RedisConnection {
     const connection = this.createConnection();
     connection.onCut(() => this.uncertain());
+    connection.onBack(() => this.wakeAgain());
     return connection;
   }
 
@@ -94,13 +97,19 @@ export class RedisListReader {
 
   /** Ends the pop under way where it waits, so that the next one is of the lists as they are now. */
   private wake(): void {
-    if (!this.isBlocked) return;
-    this.isBlocked = false;
+    if (!this.isWaiting || this.isWoken) return;
+    this.isWoken = true;
     runTransaction(this.writing, (transaction) => transaction.lpush(this.wakeKey, '1').pexpire(this.wakeKey, WAKE_TTL_MS)).catch(
       (error: unknown) => {
         if (!this.stopping.signal.aborted) this.logger.debug(`A pop of feedback lists was not woken: ${messageOf(error)}`);
       },
     );
+  }
+
+  /** The pop that waits is sent again after a cut, as it was; what told it to end may have gone with its answer. */
+  private wakeAgain(): void {
+    this.isWoken = false;
+    this.wake();
   }
 
   private async run(connection: RedisConnection): Promise<void> {
@@ -136,9 +145,10 @@ export class RedisListReader {
 
   private async waitForOne(pop: RedisListPop): Promise<void> {
     const topics = [...this.lists.keys()];
-    this.isBlocked = true;
+    this.isWaiting = true;
+    this.isWoken = false;
     await this.popped(topics, async () => {
-      const popped = await pop.next([this.wakeKey, ...topics]).finally(() => (this.isBlocked = false));
+      const popped = await pop.next([this.wakeKey, ...topics]).finally(() => (this.isWaiting = false));
       if (!popped || popped.key === this.wakeKey) return;
       this.popping = NONE;
       await this.deliver(popped);
