@@ -4,6 +4,7 @@ import { CANARY_PASSWORD } from '../support/canary';
 import { freshName } from '../support/fresh-name';
 import { startKafka, type KafkaServer } from '../support/kafka';
 import { describeWith } from '../support/servers';
+import { roundTrip } from './kafka-round-trip';
 
 describeWith(['own-kafka'], 'Kafka with SASL', () => {
   let kafka: KafkaServer;
@@ -29,23 +30,8 @@ describeWith(['own-kafka'], 'Kafka with SASL', () => {
 
   it('logs in, publishes and consumes', async () => {
     const stream = open('se:cret');
-    const topic = freshName('sasl');
     await stream.connect();
-    const received = new Promise<string>((resolve) => {
-      void stream
-        .subscribe({
-          group: freshName('group'),
-          topics: [topic],
-          maxInFlight: 10,
-          drainTimeoutMs: 100,
-          onDelivery: (delivery) => {
-            delivery.settle();
-            resolve(String(delivery.message.value));
-          },
-        })
-        .then(() => stream.publish({ topic, key: null, value: Buffer.from('hello'), headers: [] }));
-    });
-    expect(await received).toBe('hello');
+    expect(await roundTrip(stream, 'hello')).toBe('hello');
     await stream.close();
   });
 

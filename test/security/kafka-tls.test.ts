@@ -4,11 +4,11 @@ import type { KafkaMainStream } from '../../lib/streams/kafka/kafka.main-stream'
 import { openStream } from '../fault/kafka-load';
 import { CANARY_PASSWORD } from '../support/canary';
 import { makeCertificate, type Certificate } from '../support/certificate';
-import { freshName } from '../support/fresh-name';
 import { startKafka, type KafkaServer } from '../support/kafka';
 import { kafkaClassPath, run } from '../support/kafka-jars';
 import { temporaryFolder } from '../support/process-guard';
 import { describeWith } from '../support/servers';
+import { roundTrip } from './kafka-round-trip';
 
 const PASSWORD = 'se:cret/42%';
 const PLAIN = 'org.apache.kafka.common.security.plain.PlainLoginModule';
@@ -63,22 +63,7 @@ describeWith(['own-kafka'], 'Kafka with TLS and SASL', () => {
   describe.each(MECHANISMS)('%s', (mechanism) => {
     it('logs in, publishes and consumes', async () => {
       const stream = open(mechanism, PASSWORD, trusting());
-      const topic = freshName('tls');
-      const received = new Promise<string>((resolve) => {
-        void stream
-          .subscribe({
-            group: freshName('group'),
-            topics: [topic],
-            maxInFlight: 10,
-            drainTimeoutMs: 100,
-            onDelivery: (delivery) => {
-              delivery.settle();
-              resolve(String(delivery.message.value));
-            },
-          })
-          .then(() => stream.publish({ topic, key: null, value: Buffer.from('hello'), headers: [] }));
-      });
-      expect(await received).toBe('hello');
+      expect(await roundTrip(stream, 'hello')).toBe('hello');
       await stream.close();
     });
 
