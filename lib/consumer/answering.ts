@@ -4,7 +4,7 @@ import type { Inbox } from '../inbox/inbox';
 import type { Envelope } from '../protocol/envelope';
 import type { JsonForm } from '../protocol/json';
 import type { FeedbackStream } from '../streams/feedback-stream';
-import { listFrames, runFrames } from './frame-format';
+import { ListFrames, RunFrames } from './frame-format';
 import { Responder } from './responder';
 
 /** What answers go by. */
@@ -74,7 +74,7 @@ export class Answering {
       onAnswer,
       target: byInbox ? { form: 'inbox', key: inbox } : { form: 'list', key: feedbackTopic },
       // Only our own clients give an id, and only they know numbered frames.
-      format: id === undefined ? listFrames(sourceGroup) : runFrames({ id, sourceGroup, run, attempt, instance: own.key }),
+      format: id === undefined ? new ListFrames(sourceGroup) : new RunFrames({ id, sourceGroup, run, attempt, instance: own.key }),
     });
   }
 }

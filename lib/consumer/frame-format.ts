@@ -1,32 +1,58 @@
 import { FrameEncoder, pythonFrames, type ErrorDetails, type RunIdentity } from '../protocol/frame';
 
-/** The frames of one run, in the form that its reader knows. Values are JSON already. */
+/** The frames of one run, in the form that its reader knows: each a line of JSON. Answers are JSON already. */
 export interface FrameFormat {
-  response(valueJson: string): Buffer;
-  /** @param lastJson an answer that was not sent yet */
-  end(lastJson: string | undefined): readonly Buffer[];
-  endWithError(error: string, details: ErrorDetails): Buffer;
+  /** Answers, at least one. */
+  response(valuesJson: readonly string[]): readonly string[];
+  /** @param lastJson answers that were not sent yet */
+  end(lastJson: readonly string[]): readonly string[];
+  endWithError(error: string, details: ErrorDetails): string;
   /** That the handler runs; nothing where the reader knows no such frame. */
-  accepted(): readonly Buffer[];
+  accepted(): readonly string[];
 }
 
-/** Our own: numbered, and the last answer carries the end. */
-export function runFrames(run: RunIdentity): FrameFormat {
-  const encoder = new FrameEncoder(run);
-  return {
-    response: (valueJson) => encoder.response(valueJson),
-    end: (lastJson) => [encoder.end(lastJson)],
-    endWithError: (error, details) => encoder.endWithError(error, JSON.stringify(details)),
-    accepted: () => [encoder.accepted()],
-  };
+/** Our own: numbered, answers that come together share a frame, and the last carry the end. */
+export class RunFrames implements FrameFormat {
+  private readonly encoder: FrameEncoder;
+
+  constructor(run: RunIdentity) {
+    this.encoder = new FrameEncoder(run);
+  }
+
+  response(valuesJson: readonly string[]): readonly string[] {
+    return [this.encoder.response(valuesJson)];
+  }
+
+  end(lastJson: readonly string[]): readonly string[] {
+    return [this.encoder.end(lastJson)];
+  }
+
+  endWithError(error: string, details: ErrorDetails): string {
+    return this.encoder.endWithError(error, JSON.stringify(details));
+  }
+
+  accepted(): readonly string[] {
+    return [this.encoder.accepted()];
+  }
 }
 
-/** Python's: only its fields and events; the end is a frame of its own. */
-export function listFrames(sourceGroup: string): FrameFormat {
-  return {
-    response: (valueJson) => pythonFrames.response(valueJson, sourceGroup),
-    end: (lastJson) => [...(lastJson === undefined ? [] : [pythonFrames.response(lastJson, sourceGroup)]), pythonFrames.end(sourceGroup)],
-    endWithError: (error) => pythonFrames.endWithError(error, sourceGroup),
-    accepted: () => [],
-  };
+/** Python's: only its fields and events; each answer, and the end, is a frame of its own. */
+export class ListFrames implements FrameFormat {
+  constructor(private readonly sourceGroup: string) {}
+
+  response(valuesJson: readonly string[]): readonly string[] {
+    return valuesJson.map((json) => pythonFrames.response(json, this.sourceGroup));
+  }
+
+  end(lastJson: readonly string[]): readonly string[] {
+    return [...this.response(lastJson), pythonFrames.end(this.sourceGroup)];
+  }
+
+  endWithError(error: string): string {
+    return pythonFrames.endWithError(error, this.sourceGroup);
+  }
+
+  accepted(): readonly string[] {
+    return [];
+  }
 }

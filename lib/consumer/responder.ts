@@ -1,19 +1,20 @@
 import { StreambackAbortError, StreambackError, StreambackLaneError, StreambackPublishError } from '../common/errors';
-import { Queue } from '../common/queue';
+import type { FeedbackLines } from '../inbox/feedback-lines';
 import type { FeedbackSource, FeedbackTarget, FeedbackWriter } from '../inbox/feedback-writer';
 import type { ErrorDetails } from '../protocol/frame';
 import { type JsonForm, toJson } from '../protocol/json';
-import type { InboxItem, WriteResult } from '../streams/feedback-stream';
+import type { WriteResult } from '../streams/feedback-stream';
 import type { FrameFormat } from './frame-format';
+import { HeldAnswers } from './held-answers';
 
-/** Frames, and bytes, that may be on their way to the feedback stream before {@link Responder.room} makes a pulling handler wait. */
+/** Answers, and bytes, that may be on their way to the feedback stream before {@link Responder.room} makes a pulling handler wait. */
 const MAX_UNWRITTEN = 256;
 const MAX_UNWRITTEN_BYTES = 1_000_000;
-/** So far ahead of what it has sent may a client let a handler run, in frames. */
+/** So far ahead of what it has sent may a client let a handler run, in answers. */
 const MAX_CREDIT_AHEAD = 65_536;
 
 interface Load {
-  frames: number;
+  answers: number;
   /** About: characters of JSON. */
   bytes: number;
 }
@@ -29,7 +30,7 @@ export interface ResponderOptions {
   readonly json?: JsonForm | undefined;
   /** Answers of a source that cannot be slowed that are held for a slow reader; beyond, the lane errs OVERFLOW (F5). */
   readonly maxBuffered: number;
-  /** Frames that may be sent before the reader asks for more; `undefined`: as many as come. */
+  /** Answers that may be sent before the reader asks for more; `undefined`: as many as come. */
   readonly credit: number | undefined;
   /** Nobody reads any more. */
   readonly onGone: (reason: StreambackAbortError) => void;
@@ -44,15 +45,11 @@ type Ending = { readonly kind: 'end' } | { readonly kind: 'error'; readonly text
  * of the tick, so that the end may ride on it.
  */
 export class Responder implements FeedbackSource {
-  /** Answers, as JSON, that are not frames yet. */
-  private readonly held = new Queue<string>();
-  private heldBytes = 0;
-  /** Of these, what is held because earlier answers are not stored yet, rather than for want of credit: it counts as pending. */
-  private pendingBytes = 0;
+  private readonly held: HeldAnswers;
   /** What the last drain took and is not known to be stored yet: the writer has one write a target under way. */
   private underWay: Load | undefined;
   private credit: number;
-  /** Frames made: the `seq` of the next. */
+  /** Numbers given to answers, and to frames without: the `seq` of the next. */
   private made = 0;
   private ending: Ending | undefined;
   /** Nothing more is made: the end was, or nobody wants it. */
@@ -66,6 +63,7 @@ export class Responder implements FeedbackSource {
 
   constructor(private readonly options: ResponderOptions) {
     this.credit = options.credit ?? Infinity;
+    this.held = new HeldAnswers(options.writer.pending);
   }
 
   /** Whether the reader has been sent anything, or is about to be. */
@@ -112,12 +110,10 @@ export class Responder implements FeedbackSource {
       );
     }
     if (this.held.size >= maxBuffered) {
-      this.forgetHeld();
+      this.held.forget();
       throw new StreambackLaneError('OVERFLOW', `The reader of '${pattern}' is more than ${maxBuffered} answers behind`);
     }
-    if (this.made + this.held.size < this.credit) this.addPending(json.length);
-    this.held.push(json);
-    this.heldBytes += json.length;
+    this.held.add(json, this.made + this.held.size < this.credit);
     this.options.onAnswer?.();
     this.schedule();
   }
@@ -129,7 +125,7 @@ export class Responder implements FeedbackSource {
     this.schedule();
   }
 
-  /** The reader takes frames whose `seq` is below `upTo`. */
+  /** The reader takes what is numbered below `upTo`. */
   grant(upTo: number): void {
     const bounded = Math.min(upTo, this.made + MAX_CREDIT_AHEAD);
     if (bounded <= this.credit) return;
@@ -165,34 +161,44 @@ export class Responder implements FeedbackSource {
   /** What comes from now on is dropped. */
   abandon(): void {
     this.over = true;
-    this.forgetHeld();
+    this.held.forget();
     this.wake();
   }
 
-  drain(items: InboxItem[]): void {
+  drain(lines: FeedbackLines): void {
     this.scheduled = false;
     if (this.over) return;
-    const load: Load = { frames: 0, bytes: 0 };
-    const make = (frames: readonly Buffer[], bytes: number): void => {
-      for (const value of frames) items.push({ field: 'frame', value });
-      this.made += frames.length;
-      load.frames += frames.length;
-      load.bytes += bytes;
+    const load: Load = { answers: 0, bytes: 0 };
+    const make = (frames: readonly string[], answers: readonly string[]): void => {
+      for (const frame of frames) lines.add('frame', frame);
+      this.made += answers.length || 1;
+      load.answers += answers.length || 1;
+      for (const { length } of answers) load.bytes += length;
     };
     const { format } = this.options;
-    if (this.accepting && this.made === 0 && this.held.size === 0) make(format.accepted(), 0);
+    const { ending } = this;
+    if (this.accepting && this.made === 0 && this.held.size === 0) make(format.accepted(), []);
     this.accepting = false;
-    const rides = this.ending?.kind === 'end' ? 1 : 0;
-    while (this.held.size > rides && this.made < this.credit) {
-      const json = this.takeHeld()!;
-      make([format.response(json)], json.length);
+    const endsWell = ending?.kind === 'end';
+    for (
+      let answers = this.held.takeSharing(this.credit - this.made);
+      answers.length > 0;
+      answers = this.held.takeSharing(this.credit - this.made)
+    ) {
+      if (!endsWell || this.held.size > 0) make(format.response(answers), answers);
+      else {
+        make(format.end(answers), answers);
+        this.over = true;
+      }
     }
-    if (this.ending && this.held.size <= rides) {
-      const last = this.takeHeld();
-      make(this.ending.kind === 'end' ? format.end(last) : [format.endWithError(this.ending.text, this.ending.details)], last?.length ?? 0);
+    if (ending && !this.over && this.held.size <= (endsWell ? 1 : 0)) {
+      // The last answer rides on the end, for which no credit is needed.
+      const last = this.held.take();
+      const answers = last === undefined ? [] : [last];
+      make(ending.kind === 'end' ? format.end(answers) : [format.endWithError(ending.text, ending.details)], answers);
       this.over = true;
     }
-    if (load.frames > 0) this.underWay = load;
+    if (load.answers > 0) this.underWay = load;
   }
 
   written(result: WriteResult | StreambackError): void {
@@ -201,7 +207,7 @@ export class Responder implements FeedbackSource {
     if (result === 'gone') this.options.onGone(new StreambackAbortError('CLIENT_LOST', "The client's inbox is gone"));
     else if (result !== 'written') {
       this.failure = result;
-      this.forgetHeld();
+      this.held.forget();
     }
     this.wake();
   }
@@ -221,34 +227,12 @@ export class Responder implements FeedbackSource {
     this.options.writer.schedule(this.options.target, this);
   }
 
-  private takeHeld(): string | undefined {
-    const json = this.held.shift();
-    if (json === undefined) return undefined;
-    this.heldBytes -= json.length;
-    // What waited for credit becomes pending by being taken; from here on it is under way.
-    if (this.pendingBytes < json.length) this.addPending(json.length - this.pendingBytes);
-    this.pendingBytes -= json.length;
-    return json;
-  }
-
-  private forgetHeld(): void {
-    this.held.clear();
-    this.heldBytes = 0;
-    this.options.writer.pending.remove(this.pendingBytes);
-    this.pendingBytes = 0;
-  }
-
-  private addPending(bytes: number): void {
-    this.pendingBytes += bytes;
-    this.options.writer.pending.add(bytes);
-  }
-
   private hasRoom(): boolean {
-    const frames = this.held.size + (this.underWay?.frames ?? 0);
-    const bytes = this.heldBytes + (this.underWay?.bytes ?? 0);
+    const answers = this.held.size + (this.underWay?.answers ?? 0);
+    const bytes = this.held.bytes + (this.underWay?.bytes ?? 0);
     return (
       this.over ||
-      (frames < MAX_UNWRITTEN &&
+      (answers < MAX_UNWRITTEN &&
         bytes < MAX_UNWRITTEN_BYTES &&
         this.made + this.held.size < this.credit &&
         !this.options.writer.pending.isFull)

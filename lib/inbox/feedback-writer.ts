@@ -3,7 +3,8 @@ import { SYSTEM_CLOCK, type Clock } from '../common/clock';
 import { PendingBytes } from '../common/pending-bytes';
 import { StreambackError } from '../common/errors';
 import type { StreambackLogger } from '../common/logger';
-import type { FeedbackStream, InboxItem, WriteResult } from '../streams/feedback-stream';
+import type { FeedbackStream, WriteResult } from '../streams/feedback-stream';
+import { FeedbackLines } from './feedback-lines';
 
 /** Where frames go: an inbox, or a feedback list in Python's form. */
 export interface FeedbackTarget {
@@ -13,8 +14,8 @@ export interface FeedbackTarget {
 
 /** Has something to write to a target. */
 export interface FeedbackSource {
-  /** Called once a flush: appends what there is to write. */
-  drain(items: InboxItem[]): void;
+  /** Called once a flush: adds what there is to write. */
+  drain(lines: FeedbackLines): void;
   /** What was drained last is stored, or its target is gone, or (an error) it will never be written. */
   written(result: WriteResult | StreambackError): void;
 }
@@ -64,15 +65,15 @@ export class FeedbackWriter {
   }
 
   /**
-   * Writes one item; a failure is not reported, as for control, which is sent again or not needed.
+   * Writes control; a failure is not reported, as it is sent again or not needed.
    * @param written called when it is stored, or never will be
    * @returns false where too many wait already
    */
-  send(target: FeedbackTarget, item: InboxItem, written: () => void = () => {}): boolean {
+  send(target: FeedbackTarget, control: string, written: () => void = () => {}): boolean {
     if (this.sending >= MAX_SENDING) return false;
     this.sending += 1;
     this.schedule(target, {
-      drain: (items) => void items.push(item),
+      drain: (lines) => lines.add('control', control),
       written: () => {
         this.sending -= 1;
         written();
@@ -104,24 +105,25 @@ export class FeedbackWriter {
     while (channel.sources.size > 0) {
       const { sources } = channel;
       channel.sources = new Set();
-      const items: InboxItem[] = [];
-      for (const source of sources) source.drain(items);
-      const result = items.length === 0 ? 'written' : await this.write(channel.target, items);
+      const lines = new FeedbackLines();
+      for (const source of sources) source.drain(lines);
+      const result = lines.isEmpty ? 'written' : await this.write(channel.target, lines);
       for (const source of sources) source.written(result);
     }
     this.channels.delete(channel.target.key);
     if (this.channels.size === 0) this.idle?.();
   }
 
-  private async write(target: FeedbackTarget, items: readonly InboxItem[]): Promise<WriteResult | StreambackError> {
+  private async write(target: FeedbackTarget, lines: FeedbackLines): Promise<WriteResult | StreambackError> {
+    const store = this.storing(target, lines);
     try {
-      return await this.store(target, items);
+      return await store();
     } catch (error) {
-      return this.retry(target, items, error as StreambackError);
+      return this.retry(store, error as StreambackError);
     }
   }
 
-  private async retry(target: FeedbackTarget, items: readonly InboxItem[], first: StreambackError): Promise<WriteResult | StreambackError> {
+  private async retry(store: () => Promise<WriteResult>, first: StreambackError): Promise<WriteResult | StreambackError> {
     let error = first;
     // Loud for the first of many targets, quiet for the rest: one server serves them all.
     if (this.failing++ === 0) this.logger.error(`Answers cannot be written, trying again: ${error.message}`);
@@ -129,7 +131,7 @@ export class FeedbackWriter {
       for (let attempt = 1; error.retryable && !this.closed; attempt++) {
         await new Promise<void>((resolve) => this.clock.setTimeout(resolve, backoffDelayMs(attempt, RETRY)));
         try {
-          return await this.store(target, items);
+          return await store();
         } catch (again) {
           error = again as StreambackError;
         }
@@ -140,13 +142,16 @@ export class FeedbackWriter {
     }
   }
 
-  private async store({ form, key }: FeedbackTarget, items: readonly InboxItem[]): Promise<WriteResult> {
-    if (form === 'inbox') return this.feedback.write(key, items);
-    await this.feedback.writeList!(
-      key,
-      items.map((item) => item.value),
-      this.listTtlMs,
-    );
-    return 'written';
+  /** Tried again, it writes the same. */
+  private storing({ form, key }: FeedbackTarget, lines: FeedbackLines): () => Promise<WriteResult> {
+    if (form === 'inbox') {
+      const items = lines.items();
+      return () => this.feedback.write(key, items);
+    }
+    const frames = lines.frames();
+    return async () => {
+      await this.feedback.writeList!(key, frames, this.listTtlMs);
+      return 'written';
+    };
   }
 }

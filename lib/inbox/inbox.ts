@@ -4,9 +4,9 @@ import type { StreambackLogger } from '../common/logger';
 import { Delay } from '../common/waiting';
 import { decodeControl, type ControlMessage } from '../protocol/control-message';
 import { decodeFrame, type Frame } from '../protocol/frame';
-import type { JsonForm } from '../protocol/json';
+import { textOf, type JsonForm } from '../protocol/json';
 import { newInbox } from '../protocol/keys';
-import type { FeedbackStream, InboxItem, InboxReader } from '../streams/feedback-stream';
+import type { FeedbackStream, InboxField, InboxItem, InboxReader } from '../streams/feedback-stream';
 
 /** Who takes the control that arrives, and hears that what was sent to the inbox by its last name does not. */
 export interface ControlReceivers {
@@ -131,18 +131,26 @@ export class Inbox {
   private readonly onItems = (items: readonly InboxItem[]): void => {
     for (const { field, value } of items) {
       try {
-        if (field === 'frame') {
-          const frame = decodeFrame(value, this.options.json);
-          for (const receiver of this.receivers) receiver.onFrame(frame);
-        } else {
-          const message = decodeControl(value);
-          for (const receiver of this.controlReceivers) receiver.onControl(message);
-        }
+        for (const line of textOf(value).split('\n')) this.onLine(field, line);
       } catch (error) {
         this.onUnreadable(error);
       }
     }
   };
+
+  private onLine(field: InboxField, line: string): void {
+    try {
+      if (field === 'frame') {
+        const frame = decodeFrame(line, this.options.json);
+        for (const receiver of this.receivers) receiver.onFrame(frame);
+      } else {
+        const message = decodeControl(line);
+        for (const receiver of this.controlReceivers) receiver.onControl(message);
+      }
+    } catch (error) {
+      this.onUnreadable(error);
+    }
+  }
 
   /** Loud once and then at each power of ten: whoever writes garbage must not be able to fill the log. */
   private onUnreadable(error: unknown): void {

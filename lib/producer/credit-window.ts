@@ -3,11 +3,11 @@ export interface CreditBudget {
   bytes: number;
 }
 
-/** No window is larger, in frames. */
+/** No window is larger, in answers. */
 const MAX_WINDOW = 16_384;
 
 /**
- * How far a consumer may be ahead of this lane's reader (F5), in frames. The window starts small and doubles whenever the reader has
+ * How far a consumer may be ahead of this lane's reader (F5), in answers. The window starts small and doubles whenever the reader has
  * read all that came, so that a fast reader does not wait for credit; it grows within a budget of bytes that a connection has.
  */
 export class CreditWindow {
@@ -47,14 +47,15 @@ export class CreditWindow {
     this.consumed = seq;
   }
 
-  onFrame(bytes: number): void {
-    this.received += 1;
+  /** @param numbers how many its frame has taken */
+  onFrame(bytes: number, numbers = 1): void {
+    this.received += numbers;
     this.bytes += bytes;
   }
 
-  /** The reader took one more. Returns what is to be granted now (`upTo`), if anything is. */
-  onRead(): number | undefined {
-    this.consumed += 1;
+  /** The reader took so many more. Returns what is to be granted now (`upTo`), if anything is. */
+  onRead(numbers = 1): number | undefined {
+    this.consumed += numbers;
     if (this.granted - this.consumed > this.size / 2) return undefined;
     if (this.consumed === this.received) this.grow();
     this.granted = this.consumed + this.size;

@@ -1,5 +1,5 @@
 import { StreambackLaneError } from '../common/errors';
-import type { Frame } from '../protocol/frame';
+import { numbersOf, type Frame } from '../protocol/frame';
 
 /** What is to be done with a frame. */
 export type FrameVerdict = 'deliver' | 'drop' | StreambackLaneError;
@@ -96,11 +96,12 @@ export class FrameOrder {
       if (this.options.midway && this.followed === 1) this.nextSeq = seq;
     } else if (instance !== this.from) return 'drop';
     this.lost = false;
-    if (seq < this.nextSeq) return 'drop';
+    if (seq + numbersOf(frame) <= this.nextSeq) return 'drop';
+    if (seq < this.nextSeq) return malformed('answers of which it has had some');
     if (seq > this.nextSeq) {
       return new StreambackLaneError('GAP', `${seq - this.nextSeq} answers are lost: number ${seq} came where ${this.nextSeq} was due`);
     }
-    this.nextSeq += 1;
+    this.nextSeq += numbersOf(frame);
     return this.deliver(frame);
   }
 
@@ -129,7 +130,7 @@ export class FrameOrder {
   }
 
   private deliver(frame: Frame): FrameVerdict {
-    if (frame.hasValue) this.emitted = true;
+    if (frame.values.length > 0) this.emitted = true;
     return 'deliver';
   }
 }

@@ -1,5 +1,5 @@
 import { StreambackError, StreambackLaneError, type WaitingFor } from '../common/errors';
-import type { Frame } from '../protocol/frame';
+import { numbersOf, type Frame } from '../protocol/frame';
 import type { Expiring } from '../common/deadlines';
 import { feedbackTopicOf } from '../protocol/keys';
 import type { CreditWindow } from './credit-window';
@@ -68,6 +68,8 @@ export class PendingRequest implements Expiring {
   private waitingFor: WaitingFor = 'broker';
   private lastActivity: number;
   private over = false;
+  /** Its reader wants no more, maybe while it is given its last answers. */
+  private isClosed = false;
 
   /**
    * @param deadline epoch ms, or Infinity
@@ -200,7 +202,7 @@ export class PendingRequest implements Expiring {
     else if (this.order.runs !== runs && frame.seq) this.window.startAt(frame.seq);
     if (this.order.runs !== runs && hasEmitted) this.observer.restart?.(this.order.currentAttempt, before);
     if (this.isOver) return;
-    this.window.onFrame(frame.bytes);
+    this.window.onFrame(frame.bytes, numbersOf(frame));
     this.lastActivity = this.owner.now();
     this.group = frame.sourceGroup;
     this.waitingFor = frame.event === 'accepted' ? 'first-answer' : 'next-answer';
@@ -211,13 +213,15 @@ export class PendingRequest implements Expiring {
     }
     const ends = frame.event === 'response_end';
     if (ends) this.finish(false);
-    if (frame.hasValue) {
-      this.unread += 1;
-      this.observer.next(frame.value);
+    const { values } = frame;
+    this.unread += values.length;
+    for (const value of values) {
+      if (this.isClosed || (this.over && !ends)) return;
+      this.observer.next(value);
     }
     if (ends) this.observer.complete();
-    else if (!frame.hasValue) this.consumed();
-    else if (!this.observer.pulls) this.onRead();
+    else if (values.length === 0) this.consumed(1);
+    else if (!this.observer.pulls) this.onRead(values.length);
   }
 
   private noteUnfollowed(instance: string | undefined): void {
@@ -226,20 +230,20 @@ export class PendingRequest implements Expiring {
     if (this.unfollowed.size < MAX_CONSUMERS) this.unfollowed.add(instance);
   }
 
-  /** The reader took one more answer: there is room for another. */
-  onRead(): void {
-    this.unread -= 1;
+  /** The reader took so many more answers: there is room for others. */
+  onRead(answers = 1): void {
+    this.unread -= answers;
     if (this.isPaused && this.unread <= MAX_UNREAD / 2) {
       this.isPaused = false;
       this.lastActivity = this.owner.now();
       if (!this.over) this.owner.onRoom(this);
     }
-    this.consumed();
+    this.consumed(answers);
   }
 
-  private consumed(): void {
+  private consumed(numbers: number): void {
     if (this.over) return;
-    const upTo = this.window.onRead();
+    const upTo = this.window.onRead(numbers);
     if (upTo !== undefined) this.owner.onGrant(this, upTo);
   }
 
@@ -272,6 +276,7 @@ export class PendingRequest implements Expiring {
 
   /** The reader wants no more. */
   close(): void {
+    this.isClosed = true;
     if (!this.over) this.finish(true);
   }
 

@@ -76,7 +76,7 @@ export class RemoteControl {
 
   /** @returns false where too much waits already */
   private tell(instance: string, message: ControlMessage, written?: () => void): boolean {
-    return this.writer.send({ form: 'inbox', key: instance }, { field: 'control', value: encodeControl(message) }, written);
+    return this.writer.send({ form: 'inbox', key: instance }, encodeControl(message), written);
   }
 
   /** One write at a time, and the next gathers meanwhile: a server that is away must not be sent one for each tick. */

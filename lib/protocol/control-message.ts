@@ -9,16 +9,14 @@ export type ControlMessage =
   /** The consumer may send frames whose `seq` is below `upTo`. Absolute, so that sending it twice is harmless. */
   | { readonly control: 'credit'; readonly id: string; readonly upTo: number };
 
-export function encodeControl(message: ControlMessage): Buffer {
-  return Buffer.from(JSON.stringify(message), 'utf8');
-}
+export const encodeControl = (message: ControlMessage): string => JSON.stringify(message);
 
 /**
  * Decodes a control message.
  * @throws StreambackMessageError MALFORMED_MESSAGE
  */
-export function decodeControl(bytes: Buffer): ControlMessage {
-  const message = parseJson(bytes);
+export function decodeControl(json: string): ControlMessage {
+  const message = parseJson(json);
   if (isRecord(message) && isId(message.id)) {
     const { control, id, upTo } = message;
     if (control === 'cancel') return { control, id };

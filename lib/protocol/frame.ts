@@ -7,6 +7,8 @@ export type FrameEvent = 'response' | 'response_end' | 'response_end_with_error'
 
 const FRAME_EVENTS: ReadonlySet<unknown> = new Set<FrameEvent>(['response', 'response_end', 'response_end_with_error', 'accepted']);
 
+const NO_VALUES: readonly unknown[] = [];
+
 /** Which execution of which request a frame belongs to. */
 export interface RunIdentity {
   /** The request's id. */
@@ -24,26 +26,28 @@ export interface RunIdentity {
 /** What a remote failure carries: a value that the handler's exception filters made, or a code of ours. */
 export type ErrorDetails = { readonly value: unknown } | { readonly code: string };
 
-/** One value, error or end on a lane, decoded. Python's frames have neither `id` nor anything of a run. */
+/** Some answers, an error or the end on a lane, decoded. Python's frames have neither `id` nor anything of a run. */
 export interface Frame {
   /** `unreadable`: the frame names its request, and nothing else in it can be trusted. */
   readonly event: FrameEvent | 'unreadable';
-  /** Whether there is a value: an end may carry the last one. */
-  readonly hasValue: boolean;
-  readonly value: unknown;
+  /** Its answers, in order: none, one, or what gathered; an end may carry the last ones. */
+  readonly values: readonly unknown[];
   /** Always text, as Python has it; for people. */
   readonly error?: string;
   readonly details?: ErrorDetails;
   readonly sourceGroup: string | null;
   readonly id?: string;
-  /** From 0, without holes, within a run. */
+  /** The number of its first answer, or its own where it has none: from 0, without holes, within a run. See {@link numbersOf}. */
   readonly seq?: number;
   readonly run?: number;
   readonly attempt?: number;
   readonly instance?: string;
-  /** Its size on the wire. */
+  /** Its size on the wire, about: characters of JSON. */
   readonly bytes: number;
 }
+
+/** How many numbers a frame takes: one for each answer, and one where it has none. */
+export const numbersOf = ({ values }: Pick<Frame, 'values'>): number => values.length || 1;
 
 /** Makes the frames of one run; numbers them. */
 export class FrameEncoder {
@@ -54,53 +58,57 @@ export class FrameEncoder {
     this.tail = `,"source_group":${JSON.stringify(run.sourceGroup)},"id":"${run.id}","run":${run.run},"attempt":${run.attempt},"instance":"${run.instance}","seq":`;
   }
 
-  /** One answer. @param valueJson the answer as JSON */
-  response(valueJson: string): Buffer {
-    return this.frame(`{"event":"response","value":${valueJson}`);
+  /** Answers, at least one. @param valuesJson each as JSON */
+  response(valuesJson: readonly string[]): string {
+    return this.frame(`{"event":"response"${valuesOf(valuesJson)}`, valuesJson.length);
   }
 
-  /** The end; with `valueJson`, the last answer rides on it. */
-  end(valueJson?: string): Buffer {
-    return this.frame(
-      valueJson === undefined ? '{"event":"response_end","error":null' : `{"event":"response_end","value":${valueJson},"error":null`,
-    );
+  /** The end; the last answers ride on it. */
+  end(valuesJson: readonly string[] = []): string {
+    return this.frame(`{"event":"response_end"${valuesOf(valuesJson)},"error":null`, valuesJson.length);
   }
 
-  endWithError(error: string, detailsJson: string): Buffer {
+  endWithError(error: string, detailsJson: string): string {
     return this.frame(`{"event":"response_end_with_error","error":${JSON.stringify(error)},"details":${detailsJson}`);
   }
 
-  accepted(): Buffer {
+  accepted(): string {
     return this.frame('{"event":"accepted"');
   }
 
-  private frame(head: string): Buffer {
-    return Buffer.from(`${head}${this.tail}${this.seq++}}`, 'utf8');
+  private frame(head: string, answers = 0): string {
+    const { seq } = this;
+    this.seq += answers || 1;
+    return `${head}${this.tail}${seq}}`;
   }
+}
+
+function valuesOf(json: readonly string[]): string {
+  if (json.length > 1) return `,"values":[${json.join(',')}]`;
+  return json.length === 1 ? `,"value":${json[0]}` : '';
 }
 
 /** Makes frames of the fields and events that Python knows, and no others. */
 export const pythonFrames = {
-  response: (valueJson: string, sourceGroup: string): Buffer =>
-    Buffer.from(`{"value":${valueJson},"event":"response","source_group":${JSON.stringify(sourceGroup)}}`),
-  end: (sourceGroup: string): Buffer => Buffer.from(`{"event":"response_end","error":null,"source_group":${JSON.stringify(sourceGroup)}}`),
-  endWithError: (error: string, sourceGroup: string): Buffer =>
-    Buffer.from(`{"event":"response_end_with_error","error":${JSON.stringify(error)},"source_group":${JSON.stringify(sourceGroup)}}`),
+  response: (valueJson: string, sourceGroup: string): string =>
+    `{"value":${valueJson},"event":"response","source_group":${JSON.stringify(sourceGroup)}}`,
+  end: (sourceGroup: string): string => `{"event":"response_end","error":null,"source_group":${JSON.stringify(sourceGroup)}}`,
+  endWithError: (error: string, sourceGroup: string): string =>
+    `{"event":"response_end_with_error","error":${JSON.stringify(error)},"source_group":${JSON.stringify(sourceGroup)}}`,
 };
 
 /**
  * Decodes a frame.
  * @throws StreambackMessageError MALFORMED_MESSAGE
  */
-export function decodeFrame(bytes: Buffer, form?: JsonForm): Frame {
-  const frame = parseJson(bytes, form);
+export function decodeFrame(json: string | Buffer, form?: JsonForm): Frame {
+  const frame = parseJson(json, form);
   if (!isRecord(frame) || (!FRAME_EVENTS.has(frame.event) && !isId(frame.id)))
     throw new StreambackMessageError('MALFORMED_MESSAGE', 'not a frame');
-  const { value, error, details, source_group: sourceGroup, id, seq, run, attempt, instance } = frame;
+  const { value, values, error, details, source_group: sourceGroup, id, seq, run, attempt, instance } = frame;
   return {
     event: FRAME_EVENTS.has(frame.event) ? (frame.event as FrameEvent) : 'unreadable',
-    hasValue: value !== undefined,
-    value,
+    values: value !== undefined ? [value] : Array.isArray(values) ? (values as unknown[]) : NO_VALUES,
     error: typeof error === 'string' ? error : error === null || error === undefined ? undefined : toJson(error, 'an error', form),
     details: isRecord(details) ? (details as ErrorDetails) : undefined,
     sourceGroup: typeof sourceGroup === 'string' ? sourceGroup : null,
@@ -109,7 +117,7 @@ export function decodeFrame(bytes: Buffer, form?: JsonForm): Frame {
     run: rank(run),
     attempt: rank(attempt),
     instance: isInbox(instance) ? instance : undefined,
-    bytes: bytes.length,
+    bytes: json.length,
   };
 }
 

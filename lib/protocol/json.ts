@@ -1,4 +1,4 @@
-import { isUtf8 } from 'node:buffer';
+import { isAscii, isUtf8 } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import { StreambackMessageError, StreambackPublishError } from '../common/errors';
 import { mapBareTokens } from './json-tokens';
@@ -42,13 +42,22 @@ export function toJson(value: unknown, what: string, { bigint }: JsonForm = PLAI
 }
 
 /**
- * The value of some bytes of JSON. Bytes that are not UTF-8 are refused, as Python refuses them, rather than replaced. Python's `NaN` and
- * `Infinity` are null.
+ * The text of some bytes. What is not UTF-8 is refused, as Python refuses it, rather than replaced.
  * @throws StreambackMessageError MALFORMED_MESSAGE
  */
-export function parseJson(bytes: Buffer, form: JsonForm = PLAIN_JSON): unknown {
+export function textOf(bytes: Buffer): string {
+  // Most JSON is ASCII, which is copied rather than decoded.
+  if (isAscii(bytes)) return bytes.toString('latin1');
   if (!isUtf8(bytes)) throw new StreambackMessageError('MALFORMED_MESSAGE', 'not UTF-8');
-  const text = bytes.toString('utf8');
+  return bytes.toString('utf8');
+}
+
+/**
+ * The value of some JSON. Python's `NaN` and `Infinity` are null.
+ * @throws StreambackMessageError MALFORMED_MESSAGE
+ */
+export function parseJson(json: string | Buffer, form: JsonForm = PLAIN_JSON): unknown {
+  const text = typeof json === 'string' ? json : textOf(json);
   try {
     return form.bigint && LONG_INTEGER.test(text) ? parseLeniently(text, form) : JSON.parse(text);
   } catch (cause) {
@@ -59,7 +68,7 @@ export function parseJson(bytes: Buffer, form: JsonForm = PLAIN_JSON): unknown {
       // It is no JSON for another reason.
     }
     // V8 quotes the text in its message; what came over the wire stays out of logs.
-    throw new StreambackMessageError('MALFORMED_MESSAGE', `not JSON (${bytes.length} bytes)`, { cause });
+    throw new StreambackMessageError('MALFORMED_MESSAGE', `not JSON (${text.length} characters)`, { cause });
   }
 }
 

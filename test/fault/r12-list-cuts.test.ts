@@ -20,10 +20,13 @@ const EACH = 100;
 
 /** The frames of one lane, and how one that is broken may end. */
 const KINDS = {
-  plain: (_id: string) => ({ answer: (n: number) => pythonFrames.response(String(n), 'py'), end: () => pythonFrames.end('py') }),
+  plain: (_id: string) => ({
+    answer: (n: number) => Buffer.from(pythonFrames.response(String(n), 'py')),
+    end: () => Buffer.from(pythonFrames.end('py')),
+  }),
   numbered: (id: string) => {
     const encoder = new FrameEncoder({ id, sourceGroup: 'nest', run: 1, attempt: 1, instance: newInbox() });
-    return { answer: (n: number) => encoder.response(String(n)), end: () => encoder.end() };
+    return { answer: (n: number) => Buffer.from(encoder.response([String(n)])), end: () => Buffer.from(encoder.end()) };
   },
 } as const;
 

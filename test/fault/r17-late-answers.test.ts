@@ -90,9 +90,9 @@ describeWith(['kafka', 'own-redis'], 'R17 answers that come after the deadline',
     let written = 0;
     for (const { id, inbox, run } of known) {
       const encoder = new FrameEncoder({ id, sourceGroup: GROUP_OF_FRAMES, run, attempt: 1, instance: inbox });
-      const frames = Array.from({ length: ANSWERS_EACH - 1 }, (_each, n) => encoder.response(String(n)));
-      frames.push(encoder.end(String(ANSWERS_EACH - 1)));
-      const entry = await probe.xadd(inbox, 'NOMKSTREAM', '*', ...frames.flatMap((frame): (string | Buffer)[] => ['f', frame]));
+      const frames = Array.from({ length: ANSWERS_EACH - 1 }, (_each, n) => encoder.response([String(n)]));
+      frames.push(encoder.end([String(ANSWERS_EACH - 1)]));
+      const entry = await probe.xadd(inbox, 'NOMKSTREAM', '*', ...frames.flatMap((frame) => ['f', frame]));
       if (entry !== null) written += frames.length;
     }
     await eventually('the handlers have ended', () => handled === known.length, { timeoutMs: 30_000 });

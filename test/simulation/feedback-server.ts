@@ -1,6 +1,6 @@
-import { decodeFrame } from '../../lib/protocol/frame';
+import { decodeFrame, numbersOf } from '../../lib/protocol/frame';
 import { decodeControl } from '../../lib/protocol/control-message';
-import type { InboxItem, InboxReaderOptions, WriteResult } from '../../lib/streams/feedback-stream';
+import type { InboxField, InboxItem, InboxReaderOptions, WriteResult } from '../../lib/streams/feedback-stream';
 import type { Broker } from './broker';
 import type { Facts } from './facts';
 import type { Plan } from './plan';
@@ -183,25 +183,31 @@ export class FeedbackServer {
   private loses({ field, value }: InboxItem): boolean {
     const { time, random } = this.world;
     if (time >= (field === 'control' ? this.losingCreditUntil : this.losingUntil)) return false;
-    if (field === 'control') return decodeControl(value).control === 'credit' && random.chance(0.5);
-    return decodeFrame(value).seq! > 0 && random.chance(0.15);
+    if (field === 'control') return decodeControl(String(value)).control === 'credit' && random.chance(0.5);
+    return linesOf(value).every((line) => decodeFrame(line).seq! > 0) && random.chance(0.15);
   }
 
   /** What is seen of an item on its way: the end of a request, and whether it keeps to its credit (F5). */
   private look({ field, value }: InboxItem, isThere: boolean): void {
+    for (const line of linesOf(value)) this.lookAt(field, line, isThere);
+  }
+
+  private lookAt(field: InboxField, line: string, isThere: boolean): void {
     const { facts } = this;
     if (field === 'control') {
-      const message = decodeControl(value);
+      const message = decodeControl(line);
       if (message.control === 'credit') facts.credit.set(message.id, Math.max(facts.credit.get(message.id) ?? 0, message.upTo));
       return;
     }
-    const { id, event, seq } = decodeFrame(value);
+    const frame = decodeFrame(line);
+    const { id, event, seq } = frame;
     // Where two groups answer, the one that ends first ends the request for both.
     if (event === 'response_end' || event === 'response_end_with_error' || !isThere) facts.ended.add(id!);
     const credit = Math.max(facts.credit.get(id!) ?? 0, facts.lanesById.get(id!)?.send.credit ?? 0);
     // What must finish and cannot be given credit any more does without.
     const isFree = event !== 'response' || (facts.faults.has('emptied') && this.mustFinish(id!));
-    this.world.check('F5', isFree || seq! < credit, () => `Frame ${seq} of ${id} is sent with a credit of ${credit}`);
+    const last = seq! + numbersOf(frame) - 1;
+    this.world.check('F5', isFree || last < credit, () => `Frame ${seq} to ${last} of ${id} is sent with a credit of ${credit}`);
   }
 
   private mustFinish(id: string): boolean {
@@ -209,3 +215,5 @@ export class FeedbackServer {
     return !this.plan.listeners[topic]!.cancellable;
   }
 }
+
+const linesOf = (value: Buffer): readonly string[] => value.toString().split('\n');

@@ -33,7 +33,7 @@ export class ScriptedFeedbackStream extends MemoryFeedbackStream implements Feed
   override write(key: string, items: readonly InboxItem[]): Promise<WriteResult> {
     return this.record(
       key,
-      items.map(({ value }) => value.toString()),
+      items.flatMap(({ value }) => value.toString().split('\n')),
     );
   }
 

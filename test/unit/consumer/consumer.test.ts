@@ -465,7 +465,8 @@ describe('Consumer', () => {
     let asking: Inbox;
     beforeEach(() => (asking = new Inbox(feedback, { leaseMs: 5_000, ttlMs: 300_000, logger })));
     afterEach(() => asking.close());
-    const cancel = (id: string) => feedback.write(inbox.key, [{ field: 'control', value: encodeControl({ control: 'cancel', id }) }]);
+    const cancel = (id: string) =>
+      feedback.write(inbox.key, [{ field: 'control', value: Buffer.from(encodeControl({ control: 'cancel', id })) }]);
 
     it('F6: a handler that has ended and whose answers wait for credit is done with at a cancel', async () => {
       await asking.open();
@@ -551,7 +552,7 @@ describe('Consumer', () => {
     it('M2: what must finish waits for no credit once the inbox is lost by which it would come', async () => {
       const opened = vi.spyOn(feedback, 'openReader');
       const values: unknown[] = [];
-      asking.receive({ onFrame: ({ value }) => void values.push(value), onLost: () => {} });
+      asking.receive({ onFrame: (frame) => void values.push(...frame.values), onLost: () => {} });
       await asking.open();
       await serve(() => from([1, 2, 3]), { cancellable: false });
       await publish({ feedbackTopic: feedbackTopicOf('a'), id: 'a', inbox: asking.key, credit: 1 });

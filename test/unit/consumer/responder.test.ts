@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { StreambackConnectionError, type StreambackAbortError } from '../../../lib/common/errors';
-import { listFrames, runFrames } from '../../../lib/consumer/frame-format';
+import { ListFrames, RunFrames } from '../../../lib/consumer/frame-format';
 import { Responder, type ResponderOptions } from '../../../lib/consumer/responder';
 import { FeedbackWriter } from '../../../lib/inbox/feedback-writer';
 import { freshName } from '../../support/fresh-name';
@@ -26,7 +26,9 @@ describe('Responder', () => {
     new Responder({
       target: { form, key: 'streamback_inbox_1' },
       format:
-        form === 'inbox' ? runFrames({ id: 'r', sourceGroup: 'g', run: 0, attempt: 1, instance: 'streamback_inbox_c' }) : listFrames('g'),
+        form === 'inbox'
+          ? new RunFrames({ id: 'r', sourceGroup: 'g', run: 0, attempt: 1, instance: 'streamback_inbox_c' })
+          : new ListFrames('g'),
       writer: new FeedbackWriter(stream, 300_000, new RecordingLogger()),
       pattern: 'reports.build',
       maxAnswerBytes,
@@ -42,9 +44,9 @@ describe('Responder', () => {
   afterEach(() => stream.close());
   const frames = () =>
     stream.writes.flatMap(({ texts }) =>
-      texts.map((text) => JSON.parse(text) as { event: string; value?: unknown; seq?: number; error?: unknown }),
+      texts.map((text) => JSON.parse(text) as { event: string; value?: unknown; values?: unknown[]; seq?: number; error?: unknown }),
     );
-  const short = () => frames().map(({ event, value, seq }) => [event, value, seq]);
+  const short = () => frames().map(({ event, value, values, seq }) => [event, values ?? value, seq]);
 
   it('the end rides on the last answer of its tick: one answer is one frame', async () => {
     const responder = make();
@@ -67,10 +69,8 @@ describe('Responder', () => {
     void responder.end();
     await stream.untilWrite(2);
     expect(short()).toEqual([
-      ['response', 1, 0],
-      ['response', 2, 1],
-      ['response', 3, 2],
-      ['response_end', null, 3],
+      ['response', [1, 2], 0],
+      ['response_end', [3, null], 2],
     ]);
   });
 

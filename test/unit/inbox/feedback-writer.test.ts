@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { StreambackConnectionError, type StreambackError } from '../../../lib/common/errors';
+import type { FeedbackLines } from '../../../lib/inbox/feedback-lines';
 import { FeedbackWriter, type FeedbackSource, type FeedbackTarget } from '../../../lib/inbox/feedback-writer';
 import type { WriteResult } from '../../../lib/streams/feedback-stream';
 import { freshName } from '../../support/fresh-name';
@@ -29,8 +30,8 @@ class Source implements FeedbackSource {
     return this;
   }
 
-  drain(items: { field: 'frame'; value: Buffer }[]): void {
-    for (const text of this.texts) items.push({ field: 'frame', value: Buffer.from(text) });
+  drain(lines: FeedbackLines): void {
+    for (const text of this.texts) lines.add('frame', text);
     this.texts = [];
   }
 
@@ -61,7 +62,7 @@ describe('FeedbackWriter', () => {
     two.write('b');
     one.write('c');
     other.write('x');
-    writer.send(INBOX, { field: 'control', value: Buffer.from('d') });
+    writer.send(INBOX, 'd');
     expect(stream.writes).toHaveLength(0);
     await tick();
     expect(stream.writes.map(({ key, texts: some }) => [key, ...some])).toEqual([
@@ -219,7 +220,7 @@ describe('FeedbackWriter', () => {
   });
 
   it('forgets control that cannot be written', async () => {
-    writer.send(INBOX, { field: 'control', value: Buffer.from('d') });
+    writer.send(INBOX, 'd');
     await tick();
     stream.writes[0]!.settle(refused());
     await ticks();
@@ -227,13 +228,12 @@ describe('FeedbackWriter', () => {
   });
 
   it('bounds the single items that wait for a server that is away, and takes more when they are written', async () => {
-    const item = { field: 'control', value: Buffer.from('x') } as const;
     let taken = 0;
-    for (let n = 0; n < 10_100; n++) if (writer.send(INBOX, item)) taken += 1;
+    for (let n = 0; n < 10_100; n++) if (writer.send(INBOX, 'x')) taken += 1;
     expect(taken).toBe(10_000);
     await tick();
     stream.writes[0]!.settle('written');
     await ticks();
-    expect(writer.send(INBOX, item)).toBe(true);
+    expect(writer.send(INBOX, 'x')).toBe(true);
   });
 });

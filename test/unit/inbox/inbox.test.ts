@@ -28,7 +28,9 @@ describe('Inbox', () => {
     await inbox.close();
     await stream.close();
   });
-  const frame = () => new FrameEncoder({ id: 'r', sourceGroup: 'g', run: 0, attempt: 1, instance: 'streamback_inbox_c' }).response('1');
+  const frame = () =>
+    Buffer.from(new FrameEncoder({ id: 'r', sourceGroup: 'g', run: 0, attempt: 1, instance: 'streamback_inbox_c' }).response(['1']));
+  const cancel = (id: string) => Buffer.from(encodeControl({ control: 'cancel', id }));
 
   it('opens once, however often it is asked, and closes with what it opened', async () => {
     expect(inbox.isOpen).toBe(false);
@@ -56,9 +58,9 @@ describe('Inbox', () => {
     await inbox.open();
     stream.readers[0]!.onItems([
       { field: 'frame', value: frame() },
-      { field: 'control', value: encodeControl({ control: 'cancel', id: 'x' }) },
+      { field: 'control', value: cancel('x') },
     ]);
-    expect(frames).toMatchObject([{ id: 'r', event: 'response', value: 1 }]);
+    expect(frames).toMatchObject([{ id: 'r', event: 'response', values: [1] }]);
     expect(controls).toEqual([{ control: 'cancel', id: 'x' }]);
   });
 
@@ -69,7 +71,7 @@ describe('Inbox', () => {
       { field: 'frame', value: Buffer.from('garbage') },
       { field: 'frame', value: frame() },
       { field: 'control', value: Buffer.from('{}') },
-      { field: 'control', value: encodeControl({ control: 'cancel', id: 'x' }) },
+      { field: 'control', value: cancel('x') },
     ]);
     expect([frames.length, controls.length]).toEqual([1, 1]);
     for (let count = 2; count < 10_000; count++) onItems([{ field: 'frame', value: Buffer.from([0xff]) }]);

@@ -22,8 +22,7 @@ const EVENTS = {
 function frame([event, seq, run = 0, attempt = 1, instance = 'A']: Short): Frame {
   return {
     event: EVENTS[event],
-    hasValue: event === 'v' || event === 'last',
-    value: seq,
+    values: event === 'v' || event === 'last' ? [seq] : [],
     sourceGroup: 'g',
     id: 'r',
     seq,
@@ -98,18 +97,28 @@ describe('FrameOrder', () => {
     expect(verdicts(steps.map(([short]) => short))).toEqual(steps.map(([, verdict]) => verdict));
   });
 
+  it('F1: counts the answers of a frame that has several, drops it when it comes again, and finds what is missing', () => {
+    const order = new FrameOrder();
+    const several = (seq: number, values: readonly unknown[]): Frame => ({ ...frame(['v', seq]), values });
+    expect(order.accept(several(0, [0, 1, 2]))).toBe('deliver');
+    expect(order.accept(several(0, [0, 1, 2]))).toBe('drop');
+    expect(order.accept(several(3, [3]))).toBe('deliver');
+    expect(order.accept(several(2, [2, 3]))).toBe('drop');
+    expect(order.accept(several(3, [3, 4]))).toMatchObject({ code: 'MALFORMED_FRAME' });
+    expect(order.accept(several(6, [6, 7]))).toMatchObject({ code: 'GAP', message: expect.stringContaining('2 answers are lost') });
+  });
+
   it("takes Python's frames, which have no number, as they come", () => {
     const order = new FrameOrder();
     for (const event of ['response', 'response', 'response_end'] as const) {
-      expect(order.accept({ event, hasValue: true, value: 1, sourceGroup: 'py', bytes: 1 })).toBe('deliver');
+      expect(order.accept({ event, values: [1], sourceGroup: 'py', bytes: 1 })).toBe('deliver');
     }
     expect([order.instance, order.currentAttempt]).toEqual([undefined, 1]);
   });
 
   const plain = (sourceGroup: string | null, value: unknown = 1): Frame => ({
     event: 'response',
-    hasValue: true,
-    value,
+    values: [value],
     sourceGroup,
     bytes: 1,
   });

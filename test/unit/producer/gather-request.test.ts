@@ -44,7 +44,7 @@ function setup(wish: { groups?: string[]; count?: number } = { groups: ['a', 'b'
     const instance = fields.instance ?? `inbox_${group}`;
     const seq = seqs.get(instance) ?? 0;
     seqs.set(instance, seq + 1);
-    const given = { event, hasValue: 'value' in fields, value: undefined, id: request.id, run: 0, attempt: 1, bytes: 100, seq };
+    const given = { event, values: [], id: request.id, run: 0, attempt: 1, bytes: 100, seq };
     request.onFrame({ ...given, sourceGroup: group, ...fields, instance });
   };
   return { clock, request, results, seen, over, grants, unwanted, parts, frame };
@@ -53,9 +53,9 @@ function setup(wish: { groups?: string[]; count?: number } = { groups: ['a', 'b'
 describe('GatherRequest', () => {
   it('ends when all groups have, with what each has answered in its order', () => {
     const { frame, results, seen, over, parts, request } = setup();
-    frame('b', 'response', { value: 'b1' });
-    frame('a', 'response', { value: 'a1' });
-    frame('b', 'response_end', { value: 'b2' });
+    frame('b', 'response', { values: ['b1'] });
+    frame('a', 'response', { values: ['a1'] });
+    frame('b', 'response_end', { values: ['b2'] });
     expect(results).toEqual([]);
     frame('a', 'response_end');
     const answers = [
@@ -73,32 +73,32 @@ describe('GatherRequest', () => {
 
   it('credit goes to the consumer of each group', () => {
     const { frame, grants } = setup({ groups: ['a', 'b'] }, 2);
-    for (const group of ['a', 'b', 'a', 'b']) frame(group, 'response', { value: 1 });
+    for (const group of ['a', 'b', 'a', 'b']) frame(group, 'response', { values: [1] });
     expect(grants.length).toBeGreaterThanOrEqual(2);
     expect(new Set(grants.map((each) => each.split(' ')[0]))).toEqual(new Set(['inbox_a', 'inbox_b']));
   });
 
   it('what other groups, and runs of a group that has ended, begin is unwanted', () => {
     const { frame, unwanted, results } = setup();
-    frame('c', 'response', { value: 1 });
-    frame('a', 'response_end', { value: 1 });
-    frame('a', 'response', { value: 1, instance: 'inbox_again', run: 1 });
-    frame('b', 'response_end', { value: 1 });
-    frame('b', 'response', { value: 1, instance: 'inbox_late', run: 1 });
+    frame('c', 'response', { values: [1] });
+    frame('a', 'response_end', { values: [1] });
+    frame('a', 'response', { values: [1], instance: 'inbox_again', run: 1 });
+    frame('b', 'response_end', { values: [1] });
+    frame('b', 'response', { values: [1], instance: 'inbox_late', run: 1 });
     expect(unwanted).toEqual(['c inbox_c', 'a inbox_again', 'b inbox_late']);
     expect(results[0]!.answers).toEqual(['a', 'b'].map((group) => ({ group, values: [1] })));
   });
 
   it('a group that restarts, falls silent, or is lost has an error of its own', () => {
     const { frame, results, clock, parts } = setup({ groups: ['a', 'b', 'c', 'd'] });
-    frame('a', 'response', { value: 1 });
-    frame('a', 'response', { value: 1, instance: 'inbox_other', run: 1 });
-    frame('b', 'response', { value: 1 });
+    frame('a', 'response', { values: [1] });
+    frame('a', 'response', { values: [1], instance: 'inbox_other', run: 1 });
+    frame('b', 'response', { values: [1] });
     parts[1]!.consumerLost();
-    frame('c', 'response', { value: 1 });
+    frame('c', 'response', { values: [1] });
     clock.advance(1_000);
     parts[2]!.expire();
-    frame('d', 'response_end', { value: 1 });
+    frame('d', 'response_end', { values: [1] });
     expect(results[0]).toMatchObject({ missing: [], complete: true });
     expect(results[0]!.answers.map(({ group, values, error }) => [group, values, (error as { code?: string } | undefined)?.code])).toEqual([
       ['a', [1], 'RESTARTED'],
@@ -110,8 +110,8 @@ describe('GatherRequest', () => {
 
   it('when the time is up it gives what there is, and what goes on is cancelled', () => {
     const { frame, results, seen, over, clock, request } = setup({ groups: ['a', 'b', 'c', 'd'] });
-    frame('a', 'response_end', { value: 1 });
-    frame('b', 'response', { value: 2 });
+    frame('a', 'response_end', { values: [1] });
+    frame('b', 'response', { values: [2] });
     frame('c', 'accepted');
     expect(request.expiresAt).toBe(clock.now() + 5_000);
     request.expire();
@@ -130,9 +130,9 @@ describe('GatherRequest', () => {
 
   it('counts groups that have ended, and leaves out the others', () => {
     const { frame, results, over } = setup({ count: 2 });
-    frame('a', 'response', { value: 1 });
+    frame('a', 'response', { values: [1] });
     frame('b', 'response_end_with_error', { error: 'no', details: { value: 'no' } });
-    frame('c', 'response_end', { value: 3 });
+    frame('c', 'response_end', { values: [3] });
     const answers = [
       { group: 'b', values: [], error: 'no' },
       { group: 'c', values: [3] },
@@ -143,7 +143,7 @@ describe('GatherRequest', () => {
 
   it('a loss of the inbox is that of the whole; what was answered proves a publish', () => {
     const { frame, request, results, seen, over } = setup();
-    frame('a', 'response', { value: 1 });
+    frame('a', 'response', { values: [1] });
     request.unpublished(new StreambackPublishError('PUBLISH_TIMEOUT', 'late'));
     expect(request.isOver).toBe(false);
     const lost = new StreambackLaneError('INBOX_LOST', 'gone');
@@ -157,7 +157,7 @@ describe('GatherRequest', () => {
 
   it('closed, it tells nothing, and cancels what goes on', () => {
     const { frame, request, results, seen, over } = setup();
-    frame('a', 'response', { value: 1 });
+    frame('a', 'response', { values: [1] });
     request.close();
     frame('a', 'response_end');
     expect([results, seen, over.toSorted()]).toEqual([[], [], ['a true', 'whole true']]);

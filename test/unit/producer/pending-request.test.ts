@@ -40,8 +40,7 @@ function setup({ timeoutMs = Infinity, idleTimeoutMs = 60_000, onRestart }: Setu
   const frame = (event: Frame['event'], fields: Partial<Frame> = {}): void =>
     request.onFrame({
       event,
-      hasValue: 'value' in fields,
-      value: undefined,
+      values: [],
       sourceGroup: 'g',
       id: 'r',
       seq: seq++,
@@ -60,8 +59,8 @@ describe('PendingRequest', () => {
     const { seen, over, request, frame } = setup();
     expect(request.group).toBeNull();
     frame('accepted');
-    frame('response', { value: 1 });
-    frame('response', { value: null });
+    frame('response', { values: [1] });
+    frame('response', { values: [null] });
     expect([request.group, request.attempt, request.instance]).toEqual(['g', 1, 'streamback_inbox_c']);
     frame('response_end');
     expect(seen).toEqual([1, null, 'complete']);
@@ -71,8 +70,20 @@ describe('PendingRequest', () => {
 
   it('gives the answer that rides on the end before it completes', () => {
     const { seen, frame } = setup();
-    frame('response_end', { value: 'only' });
+    frame('response_end', { values: ['only'] });
     expect(seen).toEqual(['only', 'complete']);
+  });
+
+  it.each(['response', 'response_end'] as const)('gives nothing more once its reader has closed amid the answers of one %s', (event) => {
+    const { request, frame, seen } = setup();
+    const given: unknown[] = [];
+    seen.push = (value) => {
+      given.push(value);
+      if (value === 2) request.close();
+      return 0;
+    };
+    frame(event, { values: [1, 2, 3, 4] });
+    expect(given).toEqual([1, 2]);
   });
 
   it('is over before its last answer is given: unsubscribing there cancels nothing', () => {
@@ -81,7 +92,7 @@ describe('PendingRequest', () => {
       if (value === 'only') request.close();
       return 0;
     };
-    frame('response_end', { value: 'only' });
+    frame('response_end', { values: ['only'] });
     expect(over).toEqual([false]);
   });
 
@@ -103,7 +114,7 @@ describe('PendingRequest', () => {
     ['a code out of thin air', { error: 'text', details: { code: 'constructor' } }, { status: 'error', message: 'text' }],
   ])('errs with %s', (_name, fields, wanted) => {
     const { over, frame, error, seen } = setup();
-    frame('response', { value: 1 });
+    frame('response', { values: [1] });
     frame('response_end_with_error', fields);
     expect(error()).toEqual(wanted);
     expect(over).toEqual([false]);
@@ -113,7 +124,7 @@ describe('PendingRequest', () => {
   it('drops what comes after the end, whatever it is', () => {
     const { seen, over, request, frame } = setup();
     frame('response_end');
-    frame('response', { value: 1 });
+    frame('response', { values: [1] });
     frame('response_end_with_error', { error: 'late' });
     request.expire();
     request.unpublished(new Error('late'));
@@ -125,18 +136,18 @@ describe('PendingRequest', () => {
 
   it('F1: errs at a gap, and has the handler stopped', () => {
     const { over, frame, error } = setup();
-    frame('response', { value: 1 });
-    frame('response', { value: 3, seq: 2 });
+    frame('response', { values: [1] });
+    frame('response', { values: [3], seq: 2 });
     expect(error()).toMatchObject({ code: 'GAP' });
     expect(over).toEqual([true]);
   });
 
   it('close gives nothing more, and has the handler stopped', () => {
     const { seen, over, request, frame } = setup();
-    frame('response', { value: 1 });
+    frame('response', { values: [1] });
     request.close();
     request.close();
-    frame('response', { value: 2 });
+    frame('response', { values: [2] });
     expect(seen).toEqual([1]);
     expect(over).toEqual([true]);
   });
@@ -147,7 +158,7 @@ describe('PendingRequest', () => {
       const { clock, request, frame, error } = setup({ idleTimeoutMs: 100 });
       if (steps >= 1) request.acknowledged();
       if (steps >= 2) frame('accepted');
-      if (steps >= 3) frame('response', { value: 1 });
+      if (steps >= 3) frame('response', { values: [1] });
       clock.advance(100);
       request.expire();
       waits.push((error() as { waitingFor: string }).waitingFor);
@@ -158,7 +169,7 @@ describe('PendingRequest', () => {
 
   it('an acknowledgement that comes after the first frame takes nothing back', () => {
     const { clock, request, frame, error } = setup({ idleTimeoutMs: 100 });
-    frame('response', { value: 1 });
+    frame('response', { values: [1] });
     request.acknowledged();
     clock.advance(100);
     request.expire();
@@ -170,7 +181,7 @@ describe('PendingRequest', () => {
     const start = clock.now();
     expect(request.expiresAt).toBe(start + 100);
     clock.advance(90);
-    frame('response', { value: 1 });
+    frame('response', { values: [1] });
     expect(request.expiresAt).toBe(start + 190);
     clock.advance(90);
     frame('accepted');
@@ -183,10 +194,10 @@ describe('PendingRequest', () => {
 
   it('a duplicate is no sign of life', () => {
     const { clock, request, frame } = setup({ idleTimeoutMs: 100 });
-    frame('response', { value: 1 });
+    frame('response', { values: [1] });
     const { expiresAt } = request;
     clock.advance(50);
-    frame('response', { value: 1, seq: 0 });
+    frame('response', { values: [1], seq: 0 });
     expect(request.expiresAt).toBe(expiresAt);
   });
 
@@ -207,12 +218,12 @@ describe('PendingRequest', () => {
       const told: unknown[] = [];
       const { seen, frame, request } = setup({ onRestart: (attempt, before) => told.push([before, attempt, seen.length]) });
       frame('accepted', { attempt: 1, seq: 0 });
-      frame('response', { value: 'two', attempt: 2, seq: 0 });
+      frame('response', { values: ['two'], attempt: 2, seq: 0 });
       expect(told).toEqual([]);
       frame('accepted', { attempt: 3, seq: 0 });
-      frame('response', { value: 'three', attempt: 3, seq: 1 });
-      frame('response', { value: 'late', attempt: 2, seq: 1 });
-      frame('response_end', { value: 'four', run: 1, attempt: 1, seq: 0 });
+      frame('response', { values: ['three'], attempt: 3, seq: 1 });
+      frame('response', { values: ['late'], attempt: 2, seq: 1 });
+      frame('response_end', { values: ['four'], run: 1, attempt: 1, seq: 0 });
       expect(seen).toEqual(['two', 'three', 'four', 'complete']);
       expect(told).toEqual([
         [2, 3, 1],
@@ -223,25 +234,25 @@ describe('PendingRequest', () => {
 
     it('gives nothing to a reader that leaves when it is told', () => {
       const { seen, over, frame, request } = setup({ onRestart: () => request.close() });
-      frame('response', { value: 1, seq: 0 });
-      frame('response', { value: 2, seq: 0, attempt: 2 });
+      frame('response', { values: [1], seq: 0 });
+      frame('response', { values: [2], seq: 0, attempt: 2 });
       expect([seen, over]).toEqual([[1], [true]]);
     });
 
     it('F5: the credit of the new attempt begins anew', () => {
       const { frame, grants, request } = setup({ onRestart: () => {} });
-      for (let seq = 0; seq < 300; seq++) frame('response', { value: seq, seq });
+      for (let seq = 0; seq < 300; seq++) frame('response', { values: [seq], seq });
       expect(grants.at(-1)).toBeGreaterThan(256);
       const before = grants.length;
-      for (let seq = 0; seq < 100; seq++) frame('response', { value: seq, seq, attempt: 2 });
+      for (let seq = 0; seq < 100; seq++) frame('response', { values: [seq], seq, attempt: 2 });
       expect([grants.length, request.upTo]).toEqual([before, 256]);
-      for (let seq = 100; seq < 128; seq++) frame('response', { value: seq, seq, attempt: 2 });
+      for (let seq = 100; seq < 128; seq++) frame('response', { values: [seq], seq, attempt: 2 });
       expect(grants[before]).toBeGreaterThan(256);
     });
 
     it('F2: a lost consumer is waited for, after answers too, until the time is up', () => {
       const { clock, request, frame, error, seen } = setup({ onRestart: () => {}, idleTimeoutMs: 100 });
-      frame('response', { value: 1 });
+      frame('response', { values: [1] });
       request.consumerLost();
       expect([seen, request.instance]).toEqual([[1], undefined]);
       clock.advance(100);
@@ -251,11 +262,11 @@ describe('PendingRequest', () => {
 
     it('F2, F4: without it a restart and a lost consumer are errors', () => {
       const restarted = setup();
-      restarted.frame('response', { value: 1 });
-      restarted.frame('response', { value: 1, seq: 0, attempt: 2 });
+      restarted.frame('response', { values: [1] });
+      restarted.frame('response', { values: [1], seq: 0, attempt: 2 });
       expect(restarted.error()).toMatchObject({ code: 'RESTARTED' });
       const lost = setup();
-      lost.frame('response', { value: 1 });
+      lost.frame('response', { values: [1] });
       lost.request.consumerLost();
       expect(lost.error()).toMatchObject({ code: 'CONSUMER_LOST' });
     });

@@ -103,11 +103,15 @@ describe('Producer, with feedback lists', () => {
     });
     return { request, seen, code: () => (seen.at(-1) as { error?: { code: string } } | undefined)?.error?.code };
   };
-  const write = async (id: string, ...frames: Buffer[]): Promise<void> => {
-    await server.writeList(feedbackTopicOf(id), frames, 60_000);
+  const write = async (id: string, ...frames: string[]): Promise<void> => {
+    await server.writeList(
+      feedbackTopicOf(id),
+      frames.map((frame) => Buffer.from(frame)),
+      60_000,
+    );
     await ticks();
   };
-  const answer = (value: unknown, group = 'py'): Buffer => pythonFrames.response(JSON.stringify(value), group);
+  const answer = (value: unknown, group = 'py'): string => pythonFrames.response(JSON.stringify(value), group);
   const end = pythonFrames.end('py');
   const pass = async (ms: number): Promise<void> => {
     for (let passed = 0; passed < ms; passed += 50) {
@@ -141,7 +145,7 @@ describe('Producer, with feedback lists', () => {
     const answered = send();
     await ticks();
     const frames = new FrameEncoder({ id: answered.request.id, sourceGroup: 'g', run: 1, attempt: 1, instance: CONSUMER });
-    await server.write(inbox.key, [{ field: 'frame', value: frames.accepted() }]);
+    await server.write(inbox.key, [{ field: 'frame', value: Buffer.from(frames.accepted()) }]);
     await ticks();
     await pass(1_000);
     expect(feedback.looks).toEqual([]);
@@ -179,7 +183,7 @@ describe('Producer, with feedback lists', () => {
     await ticks();
     expect(main.envelopes[0]).toMatchObject({ inbox: undefined, credit: 256, id: request.id });
     const frames = new FrameEncoder({ id: request.id, sourceGroup: 'g', run: 1, attempt: 1, instance: CONSUMER });
-    const [one, , three] = [frames.response('1'), frames.response('2'), frames.response('3')];
+    const [one, , three] = [frames.response(['1']), frames.response(['2']), frames.response(['3'])];
     await write(request.id, one);
     expect([seen, request.instance]).toEqual([[1], CONSUMER]);
     await write(request.id, three);
@@ -190,9 +194,9 @@ describe('Producer, with feedback lists', () => {
     const { request, code, seen } = send({ feedback: 'list' });
     await ticks();
     const other = new FrameEncoder({ id: newId(), sourceGroup: 'g', run: 1, attempt: 1, instance: CONSUMER });
-    await write(request.id, other.response('1'), answer(2));
+    await write(request.id, other.response(['1']), answer(2));
     expect(seen).toEqual([2]);
-    await write(request.id, Buffer.from('{"event":"response_start"}'));
+    await write(request.id, '{"event":"response_start"}');
     expect(code()).toBe('MALFORMED_FRAME');
   });
 
@@ -209,10 +213,10 @@ describe('Producer, with feedback lists', () => {
       const { request, code, seen } = send({ feedback: 'list', idleTimeoutMs: 2_000 });
       await ticks();
       const frames = new FrameEncoder({ id: request.id, sourceGroup: 'g', run: 1, attempt: 1, instance: CONSUMER });
-      await write(request.id, frames.response('1'));
+      await write(request.id, frames.response(['1']));
       feedback.opened.at(-1)!.onUncertain();
       expect(seen).toEqual([1]);
-      if (goesOn) await write(request.id, frames.response('2'));
+      if (goesOn) await write(request.id, frames.response(['2']));
       await pass(2_100);
       expect(code()).toBe(goesOn ? 'IDLE_TIMEOUT' : 'FEEDBACK_UNCERTAIN');
     }
@@ -254,8 +258,8 @@ describe('Producer, with feedback lists', () => {
     const lane = producer.open<number>('new.service', 1, { feedback: 'list' });
     await ticks();
     const frames = new FrameEncoder({ id: lane.id, sourceGroup: 'g', run: 1, attempt: 1, instance: CONSUMER });
-    frames.response('0');
-    await write(lane.id, frames.response('1'), frames.response('2'));
+    frames.response(['0']);
+    await write(lane.id, frames.response(['1']), frames.response(['2']));
     const resumed = producer.resume<number>(lane.feedbackTopic!);
     expect([await resumed.read(), await resumed.read()]).toEqual([1, 2]);
     await write(lane.id, frames.end());

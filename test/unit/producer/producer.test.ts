@@ -84,8 +84,9 @@ describe('Producer', () => {
     return { request, seen, error: () => (seen.at(-1) as { error?: { code: string } } | undefined)?.error };
   };
   const encoder = (id: string, run = 0) => new FrameEncoder({ id, sourceGroup: 'reports', run, attempt: 1, instance: CONSUMER });
-  const arrive = (...frames: Buffer[]) => feedback.readers.at(-1)!.onItems(frames.map((value) => ({ field: 'frame', value })));
-  const controls = () => feedback.writes.map(({ key, texts }) => [key, ...texts.map((text) => decodeControl(Buffer.from(text)))]);
+  const arrive = (...frames: string[]) =>
+    feedback.readers.at(-1)!.onItems(frames.map((frame) => ({ field: 'frame', value: Buffer.from(frame) })));
+  const controls = () => feedback.writes.map(({ key, texts }) => [key, ...texts.map((text) => decodeControl(text))]);
 
   describe('emit', () => {
     it('publishes an event, with key and headers, and no feedback topic', async () => {
@@ -209,7 +210,7 @@ describe('Producer', () => {
       await ticks();
       expect(inFlight()).toBe(2);
       const [first, second] = [encoder(one.request.id), encoder(two.request.id)];
-      arrive(first.response('1'), second.response('2'), first.end(), encoder('unknown').end());
+      arrive(first.response(['1']), second.response(['2']), first.end(), encoder('unknown').end());
       expect([one.seen, two.seen]).toEqual([[1, 'complete'], [2]]);
       expect(inFlight()).toBe(1);
       arrive(second.endWithError('no', '{"value":{"status":"error"}}'));
@@ -223,10 +224,10 @@ describe('Producer', () => {
       const { request, seen } = send();
       await ticks();
       const frames = encoder(request.id);
-      arrive(frames.response('1'));
+      arrive(frames.response(['1']));
       request.close();
       request.close();
-      arrive(frames.response('2'));
+      arrive(frames.response(['2']));
       await ticks();
       expect(controls()).toEqual([[CONSUMER, { control: 'cancel', id: request.id }]]);
       expect(seen).toEqual([1]);
@@ -237,7 +238,7 @@ describe('Producer', () => {
       const { request } = send({ credit: 4 });
       await ticks();
       const frames = encoder(request.id);
-      arrive(frames.response('1'), frames.response('2'));
+      arrive(frames.response(['1']), frames.response(['2']));
       await ticks();
       expect(controls()).toEqual([[CONSUMER, { control: 'credit', id: request.id, upTo: 10 }]]);
       feedback.writes[0]!.settle('written');
@@ -254,13 +255,13 @@ describe('Producer', () => {
     it('F2: a consumer whose lease has ended breaks the lanes that were read, and leaves the others to the next run', async () => {
       const [read, unread] = [send(), send()];
       await ticks();
-      arrive(encoder(read.request.id).response('1'), encoder(unread.request.id).accepted());
+      arrive(encoder(read.request.id).response(['1']), encoder(unread.request.id).accepted());
       clock.advance(2_500);
       await ticks();
       expect(read.error()).toMatchObject({ code: 'CONSUMER_LOST', retryable: true });
       expect(inFlight()).toBe(1);
       const next = new FrameEncoder({ id: unread.request.id, sourceGroup: 'g', run: 1, attempt: 1, instance: 'streamback_inbox_next' });
-      arrive(next.end('2'));
+      arrive(next.end(['2']));
       expect(unread.seen).toEqual([2, 'complete']);
     });
 
@@ -272,7 +273,7 @@ describe('Producer', () => {
       expect([...(await feedback.cancelled([request.id, 'other']))]).toEqual([request.id]);
       const frames = encoder(request.id);
       arrive(frames.accepted());
-      arrive(frames.response('1'));
+      arrive(frames.response(['1']));
       await ticks();
       expect(controls()).toEqual([[CONSUMER, { control: 'cancel', id: request.id }]]);
     });
@@ -280,9 +281,9 @@ describe('Producer', () => {
     it('F6: where the next run of a lane that was read is not followed, its consumer is told to stop it', async () => {
       const { request, error } = send();
       await ticks();
-      arrive(encoder(request.id).response('1'));
+      arrive(encoder(request.id).response(['1']));
       const next = { id: request.id, sourceGroup: 'reports', run: 1, attempt: 1, instance: 'streamback_inbox_next' };
-      arrive(new FrameEncoder(next).response('1'));
+      arrive(new FrameEncoder(next).response(['1']));
       expect(error()).toMatchObject({ code: 'RESTARTED' });
       await ticks();
       expect(controls().map(([key]) => key)).toEqual([CONSUMER, next.instance]);
@@ -300,7 +301,7 @@ describe('Producer', () => {
       await ticks();
       const of = (sourceGroup: string) =>
         new FrameEncoder({ id: request.id, sourceGroup, run: 0, attempt: 1, instance: `streamback_inbox_${sourceGroup}` });
-      arrive(of('lost').response('1'), of('silent').accepted());
+      arrive(of('lost').response(['1']), of('silent').accepted());
       clock.advance(2_500);
       await ticks();
       clock.advance(60_000 - 2_501);
@@ -319,7 +320,7 @@ describe('Producer', () => {
       await ticks();
       for (const sourceGroup of ['a', 'b']) {
         const frames = new FrameEncoder({ id: request.id, sourceGroup, run: 0, attempt: 1, instance: `streamback_inbox_${sourceGroup}` });
-        arrive(frames.response('1'));
+        arrive(frames.response(['1']));
       }
       await ticks();
       const toldTo = () => controls().map(([key, control]) => [key, (control as { upTo?: number }).upTo]);
@@ -336,7 +337,7 @@ describe('Producer', () => {
     it('F6: where its consumer is lost, a lane that was read has its request marked, so that no other begins it', async () => {
       const { request, error } = send();
       await ticks();
-      arrive(encoder(request.id).response('1'));
+      arrive(encoder(request.id).response(['1']));
       clock.advance(2_500);
       await ticks();
       expect(error()).toMatchObject({ code: 'CONSUMER_LOST' });
@@ -354,19 +355,19 @@ describe('Producer', () => {
     it('F6: runs that are not followed are told when the request is over, one way or the other', async () => {
       const [completed, restarted] = [send(), send()];
       await ticks();
-      arrive(encoder(completed.request.id).response('1'), otherEncoder(completed.request.id, 0, 'another').response('2'));
-      arrive(encoder(restarted.request.id).response('1'));
+      arrive(encoder(completed.request.id).response(['1']), otherEncoder(completed.request.id, 0, 'another').response(['2']));
+      arrive(encoder(restarted.request.id).response(['1']));
       await ticks();
       expect(controls()).toEqual([]);
       const frames = encoder(completed.request.id);
-      frames.response('1');
+      frames.response(['1']);
       arrive(frames.end());
       await ticks();
       expect(completed.seen).toEqual([1, 'complete']);
       expect(controls()).toEqual([[OTHER, { control: 'cancel', id: completed.request.id }]]);
       feedback.writes[0]!.settle('written');
       await ticks();
-      arrive(otherEncoder(restarted.request.id, 1, 'reports').response('1'));
+      arrive(otherEncoder(restarted.request.id, 1, 'reports').response(['1']));
       expect(restarted.error()).toMatchObject({ code: 'RESTARTED' });
       await ticks();
       expect(controls().slice(1)).toEqual([
@@ -381,7 +382,7 @@ describe('Producer', () => {
       arrive(encoder(request.id).end());
       const late = otherEncoder(request.id, 1, 'reports');
       arrive(otherEncoder(request.id, 2, 'reports').end());
-      arrive(late.response('1'), late.response('2'));
+      arrive(late.response(['1']), late.response(['2']));
       await ticks();
       expect(controls()).toEqual([[OTHER, { control: 'cancel', id: request.id }]]);
     });
@@ -488,7 +489,7 @@ describe('Producer', () => {
       await ticks();
       expect(inbox.key).not.toBe(first);
       expect(main.published.map(({ envelope }) => envelope.inbox)).toEqual([first, inbox.key]);
-      arrive(encoder(again.request.id).end('1'));
+      arrive(encoder(again.request.id).end(['1']));
       expect(again.seen).toEqual([1, 'complete']);
     });
 
@@ -496,7 +497,7 @@ describe('Producer', () => {
       const sent = Array.from({ length: 3_000 }, () => send());
       await ticks();
       expect(clock.pending).toBe(4);
-      arrive(...sent.map(({ request }) => encoder(request.id).end('1')));
+      arrive(...sent.map(({ request }) => encoder(request.id).end(['1'])));
       expect(sent.every(({ seen }) => seen.length === 2)).toBe(true);
       expect(inFlight()).toBe(0);
       clock.advance(60_000);
@@ -536,7 +537,7 @@ describe('Producer', () => {
     const lane = producer.open<number>('reports.build', 1, {});
     await ticks();
     const frames = encoder(lane.id);
-    arrive(frames.response('1'), frames.response('2'));
+    arrive(frames.response(['1']), frames.response(['2']));
     expect([await lane.read(), lane.group, lane.attempt]).toEqual([1, 'reports', 1]);
     lane.close();
     await tick();
@@ -554,8 +555,8 @@ describe('Producer', () => {
     };
     const { request, seen } = send({ onRestart });
     await ticks();
-    arrive(encoder(request.id, 0).response('1'));
-    arrive(encoder(request.id, 1).response('2'));
+    arrive(encoder(request.id, 0).response(['1']));
+    arrive(encoder(request.id, 1).response(['2']));
     await ticks();
     expect(seen).toEqual([1, 2]);
     expect(logger.having("onRestart of 'reports.build' failed: Error: boom")).toHaveLength(1);
@@ -632,7 +633,7 @@ describe('Producer', () => {
     const others = Array.from({ length: 5 }, () => send());
     await ticks();
     const frames = encoder(sent.request.id);
-    arrive(frames.response('0'), frames.response('1'));
+    arrive(frames.response(['0']), frames.response(['1']));
     await tick();
     const { writer } = (producer as unknown as { feedback: { writer: { sending: number } } }).feedback;
     const onTheirWay = writer.sending;

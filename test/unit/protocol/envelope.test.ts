@@ -104,7 +104,7 @@ describe('decodeEnvelope', () => {
   });
 
   it('tells nothing of what it refuses', () => {
-    expect(() => decodeEnvelope(bytes('secret'))).toThrow(/^not JSON \(6 bytes\)$/);
+    expect(() => decodeEnvelope(bytes('secret'))).toThrow(/^not JSON \(6 characters\)$/);
   });
 
   it('clamps numbers, and ignores what is none', () => {

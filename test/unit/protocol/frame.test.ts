@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decodeFrame, FrameEncoder, pythonFrames } from '../../../lib/protocol/frame';
+import { decodeFrame, FrameEncoder, numbersOf, pythonFrames } from '../../../lib/protocol/frame';
 
 const RUN = { id: 'r-1', sourceGroup: 'reports', run: 3, attempt: 1, instance: 'streamback_inbox_c' };
 const decode = (text: string) => {
@@ -31,18 +31,17 @@ describe('frames that Python sent', () => {
   it('decode, byte for byte as Python writes them', () => {
     expect(decode('{"value": {"hello": "world", "n": 1}, "event": "response", "source_group": "py-server"}')).toEqual({
       event: 'response',
-      hasValue: true,
-      value: { hello: 'world', n: 1 },
+      values: [{ hello: 'world', n: 1 }],
       sourceGroup: 'py-server',
     });
     expect(decode('{"event": "response_end", "error": null, "source_group": "py-server"}')).toEqual({
       event: 'response_end',
-      hasValue: false,
+      values: [],
       sourceGroup: 'py-server',
     });
     expect(decode(`{"event": "response_end_with_error", "error": "Exception('boom')", "source_group": "py-server"}`)).toEqual({
       event: 'response_end_with_error',
-      hasValue: false,
+      values: [],
       error: "Exception('boom')",
       sourceGroup: 'py-server',
     });
@@ -53,20 +52,32 @@ describe('FrameEncoder', () => {
   it('numbers the frames of a run, whatever they are', () => {
     const encoder = new FrameEncoder(RUN);
     const tail = (seq: number) => `"source_group":"reports","id":"r-1","run":3,"attempt":1,"instance":"streamback_inbox_c","seq":${seq}}`;
-    expect(encoder.accepted().toString()).toBe(`{"event":"accepted",${tail(0)}`);
-    expect(encoder.response('[1]').toString()).toBe(`{"event":"response","value":[1],${tail(1)}`);
-    expect(encoder.end().toString()).toBe(`{"event":"response_end","error":null,${tail(2)}`);
-    expect(new FrameEncoder(RUN).end('7').toString()).toBe(`{"event":"response_end","value":7,"error":null,${tail(0)}`);
-    expect(new FrameEncoder(RUN).endWithError('no "way"', '{"value":{"a":1}}').toString()).toBe(
+    expect(encoder.accepted()).toBe(`{"event":"accepted",${tail(0)}`);
+    expect(encoder.response(['[1]'])).toBe(`{"event":"response","value":[1],${tail(1)}`);
+    expect(encoder.end()).toBe(`{"event":"response_end","error":null,${tail(2)}`);
+    expect(new FrameEncoder(RUN).end(['7'])).toBe(`{"event":"response_end","value":7,"error":null,${tail(0)}`);
+    expect(new FrameEncoder(RUN).endWithError('no "way"', '{"value":{"a":1}}')).toBe(
       `{"event":"response_end_with_error","error":"no \\"way\\"","details":{"value":{"a":1}},${tail(0)}`,
     );
   });
 
+  it('puts answers that come together in one frame, which takes a number for each', () => {
+    const encoder = new FrameEncoder(RUN);
+    const frames = [encoder.response(['1', 'null', '[2]']), encoder.response(['4']), encoder.end(['5', '6'])].map((json) =>
+      decodeFrame(json),
+    );
+    expect(frames).toMatchObject([
+      { event: 'response', values: [1, null, [2]], seq: 0 },
+      { event: 'response', values: [4], seq: 3 },
+      { event: 'response_end', values: [5, 6], seq: 4 },
+    ]);
+    expect(frames.map(numbersOf)).toEqual([3, 1, 2]);
+  });
+
   it('is undone by decodeFrame', () => {
-    expect(decodeFrame(new FrameEncoder(RUN).end('null'))).toEqual({
+    expect(decodeFrame(new FrameEncoder(RUN).end(['null']))).toEqual({
       event: 'response_end',
-      hasValue: true,
-      value: null,
+      values: [null],
       ...RUN,
       seq: 0,
       bytes: expect.any(Number),
@@ -108,8 +119,8 @@ describe('decodeFrame', () => {
 
   it('keeps every value, the falsy ones too, and tells a missing one', () => {
     for (const value of [null, 0, false, '', []])
-      expect(decode(JSON.stringify({ event: 'response', value }))).toMatchObject({ hasValue: true, value });
-    expect(decode('{"event":"response"}').hasValue).toBe(false);
+      expect(decode(JSON.stringify({ event: 'response', value }))).toMatchObject({ values: [value] });
+    expect(decode('{"event":"response"}').values).toEqual([]);
   });
 
   it('makes text of an error that is none', () => {
@@ -122,7 +133,7 @@ describe('decodeFrame', () => {
     for (const rank of [-1, 1.5, '1', null, 2 ** 53, {}]) {
       expect(decode(JSON.stringify({ event: 'response', seq: rank, run: rank, attempt: rank }))).toEqual({
         event: 'response',
-        hasValue: false,
+        values: [],
         sourceGroup: null,
       });
     }
@@ -135,6 +146,6 @@ describe('decodeFrame', () => {
   });
 
   it('takes a value that is 10,000 levels deep', () => {
-    expect(decode(`{"event":"response","value":${'['.repeat(10_000)}${']'.repeat(10_000)}}`).hasValue).toBe(true);
+    expect(decode(`{"event":"response","value":${'['.repeat(10_000)}${']'.repeat(10_000)}}`).values).toHaveLength(1);
   });
 });

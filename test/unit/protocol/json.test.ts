@@ -43,7 +43,7 @@ describe('toJson', () => {
 
 describe('parseJson', () => {
   it('does not tell in its message what it could not read', () => {
-    expect(() => parseJson(Buffer.from('{"password":"secret"'))).toThrow(expect.objectContaining({ message: 'not JSON (20 bytes)' }));
+    expect(() => parseJson(Buffer.from('{"password":"secret"'))).toThrow(expect.objectContaining({ message: 'not JSON (20 characters)' }));
     expect(() => parseJson(Buffer.from([0xff]))).toThrow(expect.objectContaining({ message: 'not UTF-8' }));
   });
 });
