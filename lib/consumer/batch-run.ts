@@ -1,6 +1,7 @@
 import type { StreambackAbortError } from '../common/errors';
 import type { CallContext } from '../context/call-context';
 import { Run } from './run';
+import { Teardowns, type Teardown } from './teardowns';
 
 /** The run of a message within a batch. */
 export class BatchedRun extends Run {
@@ -19,7 +20,7 @@ export class BatchRun implements CallContext {
   private wanted: number;
   private abortedBy?: StreambackAbortError;
   private readonly controller = new AbortController();
-  private readonly teardowns = new Set<(reason: StreambackAbortError) => void>();
+  private readonly teardowns = new Teardowns();
 
   /** @param runs one for each message, in their order; none of them is aborted */
   constructor(readonly runs: readonly Run[]) {
@@ -46,11 +47,15 @@ export class BatchRun implements CallContext {
     return this.runs[0]?.failure;
   }
 
-  /** Has `teardown` called at an abort, at once if it has come already. Returns a function that takes it back. */
-  onAbort(teardown: (reason: StreambackAbortError) => void): () => void {
+  /** Has `teardown` called at an abort, at once if it has come already. */
+  onAbort(teardown: Teardown): void {
     if (this.abortedBy) teardown(this.abortedBy);
     else this.teardowns.add(teardown);
-    return () => this.teardowns.delete(teardown);
+  }
+
+  /** Takes back what {@link onAbort} was given. */
+  offAbort(teardown: Teardown): void {
+    this.teardowns.delete(teardown);
   }
 
   /** What it answers is written when it has ended. */
@@ -79,7 +84,6 @@ export class BatchRun implements CallContext {
     if (this.wanted > 0) return;
     this.abortedBy = reason;
     this.controller.abort(reason);
-    for (const teardown of [...this.teardowns]) teardown(reason);
-    this.teardowns.clear();
+    this.teardowns.run(reason);
   }
 }

@@ -211,7 +211,11 @@ interface Work {
 function resultOf(given: unknown, batch: BatchRun): unknown {
   const source = isSource(given) ? fromSource(given, batch) : given;
   if (!isObservable(source)) return source;
-  const aborted = new Observable<void>((subscriber) => batch.onAbort(() => subscriber.next()));
+  const aborted = new Observable<void>((subscriber) => {
+    const tell = (): void => subscriber.next();
+    batch.onAbort(tell);
+    return () => batch.offAbort(tell);
+  });
   return lastValueFrom(source.pipe(takeUntil(aborted)), { defaultValue: undefined });
 }
 

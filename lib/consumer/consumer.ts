@@ -177,14 +177,7 @@ export class Consumer {
   }
 
   private orderOf(listener: Listener, duplicates: DuplicateGuard): KeyOrder<Task> {
-    const start = (task: Task, slot: Slot<Task>): void => {
-      const done = (): void => {
-        this.ended += 1;
-        slot.done();
-      };
-      void this.handle(task, duplicates, slot).then(done, done);
-    };
-    return new KeyOrder<Task>(listener.options.concurrency, start, this.turn);
+    return new KeyOrder<Task>(listener.options.concurrency, (task, slot) => void this.handle(task, duplicates, slot), this.turn);
   }
 
   private batchesOf(listener: Listener, duplicates: DuplicateGuard): Batches {
@@ -216,21 +209,26 @@ export class Consumer {
   /** Never rejects. */
   private async handle(task: Task, duplicates: DuplicateGuard, slot: Slot<Task>): Promise<void> {
     const { delivery, id } = task;
-    if (this.isLeaving(delivery)) return delivery.release();
-    let claimed = id === undefined || duplicates.claim(id);
-    while (typeof claimed !== 'boolean') {
-      // Without its slot: what it waits for may itself wait for one, between two tries.
-      await slot.rest(claimed);
+    try {
       if (this.isLeaving(delivery)) return delivery.release();
-      claimed = duplicates.claim(id!);
+      let claimed = id === undefined || duplicates.claim(id);
+      while (typeof claimed !== 'boolean') {
+        // Without its slot: what it waits for may itself wait for one, between two tries.
+        await slot.rest(claimed);
+        if (this.isLeaving(delivery)) return delivery.release();
+        claimed = duplicates.claim(id!);
+      }
+      if (!claimed) return delivery.settle();
+      const { outcome, lingering } = await this.attempt(task, duplicates, slot);
+      if (outcome === 'again') {
+        delivery.release();
+        for (const behind of slot.takeBehind()) behind.delivery.release();
+      } else delivery.settle();
+      if (lingering) await lingering;
+    } finally {
+      this.ended += 1;
+      slot.done();
     }
-    if (!claimed) return delivery.settle();
-    const { outcome, lingering } = await this.attempt(task, duplicates, slot);
-    if (outcome === 'again') {
-      delivery.release();
-      for (const behind of slot.takeBehind()) behind.delivery.release();
-    } else delivery.settle();
-    await lingering;
   }
 
   /** Never rejects. */

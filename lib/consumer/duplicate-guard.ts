@@ -1,14 +1,13 @@
-/** How many finished ids are remembered: what a batch that was sent twice can hold several times over. */
+/** So many finished ids are remembered, up to twice as many: what a batch that was sent twice can hold several times over. */
 const REMEMBERED = 10_000;
 
 /** Knows what this process is handling, has just handled or has given back of one topic, so that a batch sent twice runs once (F4). */
 export class DuplicateGuard {
   /** With those that wait for its end, each. */
-  private readonly running = new Map<string, (() => void)[]>();
-  private readonly recent = new Set<string>();
-  /** The same, the oldest at `oldest`: a Set finds its own first one by walking over all that were deleted before it. */
-  private readonly ring: string[] = [];
-  private oldest = 0;
+  private readonly running = new Map<string, (() => void)[] | null>();
+  /** Two generations, of which the elder is dropped as a whole: cheaper than the oldest one each time. */
+  private recent = new Set<string>();
+  private elder = new Set<string>();
   /** How often each was given back. */
   private readonly givenBack = new Map<string, number>();
 
@@ -18,20 +17,18 @@ export class DuplicateGuard {
    */
   claim(id: string): boolean | Promise<void> {
     const waiting = this.running.get(id);
-    if (waiting) return new Promise((resolve) => waiting.push(resolve));
-    if (this.recent.has(id)) return false;
-    this.running.set(id, []);
+    if (waiting !== undefined) return this.ended(id, waiting ?? []);
+    if (this.recent.has(id) || this.elder.has(id)) return false;
+    this.running.set(id, null);
     return true;
   }
 
   /** The message was settled. */
   finished(id: string): void {
     this.recent.add(id);
-    if (this.ring.length < REMEMBERED) this.ring.push(id);
-    else {
-      this.recent.delete(this.ring[this.oldest]!);
-      this.ring[this.oldest] = id;
-      this.oldest = (this.oldest + 1) % REMEMBERED;
+    if (this.recent.size >= REMEMBERED) {
+      this.elder = this.recent;
+      this.recent = new Set();
     }
     this.forgotten(id);
   }
@@ -54,9 +51,14 @@ export class DuplicateGuard {
     return (this.givenBack.get(id) ?? 0) + 1;
   }
 
+  private ended(id: string, waiting: (() => void)[]): Promise<void> {
+    this.running.set(id, waiting);
+    return new Promise((resolve) => waiting.push(resolve));
+  }
+
   private wake(id: string): void {
-    const waiting = this.running.get(id) ?? [];
+    const waiting = this.running.get(id);
     this.running.delete(id);
-    for (const wake of waiting) wake();
+    if (waiting) for (const wake of waiting) wake();
   }
 }

@@ -13,11 +13,42 @@ export interface Slot<Task = unknown> {
 
 /** What takes a slot next. */
 interface Ready<Task> {
-  /** Its key, of a task that has not begun. */
-  readonly key?: string | null;
   /** A task that has not begun; else one whose rest is over. */
   readonly task?: Task;
-  readonly run: () => void;
+  run(): void;
+}
+
+/** Whose a slot is. */
+interface SlotOwner<Task> {
+  start(task: Task, slot: Slot<Task>): void;
+  done(key: string | null): void;
+  rest(wait: Promise<unknown>): Promise<void>;
+  takeBehind(key: string | null): Task[];
+}
+
+/** A task on its way: first to its slot, then with it. One object, as every message has one. */
+class TaskSlot<Task> implements Ready<Task>, Slot<Task> {
+  constructor(
+    readonly key: string | null,
+    readonly task: Task,
+    private readonly owner: SlotOwner<Task>,
+  ) {}
+
+  run(): void {
+    this.owner.start(this.task, this);
+  }
+
+  done(): void {
+    this.owner.done(this.key);
+  }
+
+  rest(wait: Promise<unknown>): Promise<void> {
+    return this.owner.rest(wait);
+  }
+
+  takeBehind(): Task[] {
+    return this.owner.takeBehind(this.key);
+  }
 }
 
 /**
@@ -28,6 +59,7 @@ export class KeyOrder<Task> {
   private readonly waiting = new Map<string, Queue<Task> | null>();
   /** What runs next; each takes a slot. */
   private readonly ready = new Queue<Ready<Task>>();
+  private readonly owner: SlotOwner<Task>;
   private running = 0;
 
   /**
@@ -36,9 +68,16 @@ export class KeyOrder<Task> {
    */
   constructor(
     private readonly concurrency: number,
-    private readonly start: (task: Task, slot: Slot<Task>) => void,
+    start: (task: Task, slot: Slot<Task>) => void,
     private readonly turn?: Pick<TurnLimit, 'isOver'>,
-  ) {}
+  ) {
+    this.owner = {
+      start,
+      done: (key) => this.done(key),
+      rest: (wait) => this.rest(wait),
+      takeBehind: (key) => this.takeBehind(key),
+    };
+  }
 
   /** @param key null: next to anything */
   add(key: string | null, task: Task): void {
@@ -66,14 +105,13 @@ export class KeyOrder<Task> {
     };
     const begun = this.ready.remove(take);
     for (const behind of this.waiting.values()) behind?.remove((task) => take({ task }));
-    for (const { key } of begun) this.pass(key!);
+    for (const each of begun) if (each instanceof TaskSlot) this.pass(each.key as string | null);
     this.next();
     return taken;
   }
 
   private begin(key: string | null, task: Task): void {
-    const slot = { done: () => this.done(key), rest: (wait: Promise<unknown>) => this.rest(wait), takeBehind: () => this.takeBehind(key) };
-    this.ready.push({ key, task, run: () => this.start(task, slot) });
+    this.ready.push(new TaskSlot(key, task, this.owner));
     this.next();
   }
 

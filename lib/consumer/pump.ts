@@ -10,19 +10,32 @@ import type { Run } from './run';
 export function pump(given: unknown, run: Run): Promise<void> {
   return new Promise((resolve, reject) => {
     // A handler that does not look at its signal is not waited for.
-    const forget = run.onAbort(() => resolve());
-    pour(given, run, run).then(
-      () => {
-        forget();
-        resolve();
-      },
-      (error: unknown) => {
-        forget();
-        reject(error);
-      },
-    );
+    const end = (): void => resolve();
+    const done = (): void => {
+      run.offAbort(end);
+      resolve();
+    };
+    const fail = (error: unknown): void => {
+      run.offAbort(end);
+      reject(error);
+    };
+    const take = (result: unknown): void => {
+      try {
+        const pouring = pourResult(result, run, run);
+        if (pouring) pouring.then(done, fail);
+        else done();
+      } catch (error) {
+        fail(error);
+      }
+    };
+    run.onAbort(end);
+    if (isThenable(given)) given.then(take, fail);
+    else take(given);
   });
 }
+
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  value instanceof Promise || typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function';
 
 /** What slows a source: room for answers, and a source among its elements that is written first. */
 type Gate = Pick<Run, 'room' | 'nested' | 'lingers'>;
@@ -36,11 +49,16 @@ const innerGate = (run: Run): Gate => ({
 });
 
 async function pour(given: unknown, run: Run, gate: Gate): Promise<void> {
-  const result = await given;
-  if (run.aborted) return dispose(result, run);
+  await pourResult(await given, run, gate);
+}
+
+/** @returns nothing where all is written already */
+function pourResult(result: unknown, run: Run, gate: Gate): Promise<void> | undefined {
+  if (run.aborted) return void dispose(result, run);
   if (isObservable(result)) return pumpObservable(result, run, gate);
   if (isSource(result)) return pumpObservable(fromSource(result, gate), run, gate);
   write(result, run);
+  return undefined;
 }
 
 /** What a handler gave too late is ended without being asked for anything. */
@@ -63,14 +81,14 @@ function pumpObservable(source: Observable<unknown>, run: Run, gate: Gate): Prom
     const settle = (error?: unknown, failed = false): void => {
       if (settled) return;
       settled = true;
-      forget();
+      run.offAbort(end);
       tearDown(subscription);
       if (failed) reject(error);
       else resolve();
     };
     const fail = (error: unknown): void => settle(error, true);
+    const end = (): void => settle();
     let subscription: { unsubscribe(): void } | undefined;
-    let forget: () => void = () => {};
     const next = (value: unknown): void => {
       if (settled) return;
       try {
@@ -94,11 +112,8 @@ function pumpObservable(source: Observable<unknown>, run: Run, gate: Gate): Prom
       else fail(cause);
     };
     subscription = source.subscribe({ next, error, complete });
-    forget = run.onAbort(() => settle());
-    if (settled) {
-      forget();
-      tearDown(subscription);
-    }
+    if (settled) tearDown(subscription);
+    else run.onAbort(end);
   });
 }
 

@@ -145,7 +145,7 @@ export class Responder implements FeedbackSource {
 
   /** Resolves when all that was written so far is stored, or will never be. */
   flushed(): Promise<void> {
-    return this.change(() => this.held.size === 0 && !this.scheduled && !this.underWay);
+    return this.change(() => this.isFlushed());
   }
 
   /** Writes the end; resolves when it is stored. @throws StreambackError when it cannot be */
@@ -212,13 +212,15 @@ export class Responder implements FeedbackSource {
     this.wake();
   }
 
-  private async finish(ending: Ending): Promise<void> {
+  private finish(ending: Ending): Promise<void> {
     if (!this.ending && !this.over) {
       this.ending = ending;
       this.schedule();
     }
-    await this.flushed();
-    if (this.failure) throw this.failure;
+    return this.change(
+      () => this.isFlushed(),
+      () => this.failure,
+    );
   }
 
   private schedule(): void {
@@ -250,14 +252,20 @@ export class Responder implements FeedbackSource {
     });
   }
 
-  private change(done: () => boolean): Promise<void> {
-    if (done()) return Promise.resolve();
-    return new Promise((resolve) => {
+  private isFlushed(): boolean {
+    return this.held.size === 0 && !this.scheduled && !this.underWay;
+  }
+
+  /** Resolves once `done` is true, or rejects with what `failed` has then. */
+  private change(done: () => boolean, failed?: () => StreambackError | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
       const look = (): void => {
-        if (done()) resolve();
-        else this.waiters.push(look);
+        if (!done()) return void this.waiters.push(look);
+        const failure = failed?.();
+        if (failure) reject(failure);
+        else resolve();
       };
-      this.waiters.push(look);
+      look();
     });
   }
 

@@ -4,6 +4,7 @@ import type { CallContext } from '../context/call-context';
 import type { Envelope } from '../protocol/envelope';
 import type { MainStreamMessage } from '../streams/main-stream';
 import type { Responder } from './responder';
+import { Teardowns, type Teardown } from './teardowns';
 
 /** So far may the clocks of client and consumer differ, in ms, before a request is held to be late: its client's own cancel is exact. */
 export const CLOCK_TOLERANCE_MS = 1_000;
@@ -21,7 +22,7 @@ export class Run implements CallContext, Expiring {
   /** What the handler gave: a promise, as a rule. */
   handler: unknown;
   /** What goes on although it was torn down. */
-  readonly lingering: Promise<unknown>[] = [];
+  lingering: Promise<unknown>[] | undefined;
   /** Called once it is over, whatever became of it. */
   onOver?: () => void;
   /** Set while an answer that is a source itself is written: what its handler has to say next waits for it. */
@@ -34,7 +35,7 @@ export class Run implements CallContext, Expiring {
   private refused: unknown;
   private abortedBy?: StreambackAbortError;
   private controller?: AbortController;
-  private readonly teardowns = new Set<(reason: StreambackAbortError) => void>();
+  private readonly teardowns = new Teardowns();
 
   /**
    * @param id unique, the same on every attempt
@@ -89,15 +90,18 @@ export class Run implements CallContext, Expiring {
     // Its end may wait for credit that nobody gives any more.
     this.responder?.abandon();
     this.controller?.abort(reason);
-    for (const teardown of [...this.teardowns]) teardown(reason);
-    this.teardowns.clear();
+    this.teardowns.run(reason);
   }
 
-  /** Has `teardown` called at an abort, at once if it has come already. Returns a function that takes it back. */
-  onAbort(teardown: (reason: StreambackAbortError) => void): () => void {
+  /** Has `teardown` called at an abort, at once if it has come already. */
+  onAbort(teardown: Teardown): void {
     if (this.abortedBy) teardown(this.abortedBy);
     else this.teardowns.add(teardown);
-    return () => this.teardowns.delete(teardown);
+  }
+
+  /** Takes back what {@link onAbort} was given. */
+  offAbort(teardown: Teardown): void {
+    this.teardowns.delete(teardown);
   }
 
   /** @throws what {@link Responder.write} throws */
@@ -113,7 +117,7 @@ export class Run implements CallContext, Expiring {
   }
 
   lingers(work: Promise<unknown>): void {
-    this.lingering.push(work);
+    (this.lingering ??= []).push(work);
   }
 
   noteFailure(error: unknown, by?: unknown): void {
@@ -139,8 +143,9 @@ export class Run implements CallContext, Expiring {
   /** Nobody waits any more for what an aborted handler waits for. */
   untilAborted(work: Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
-      const forget = this.onAbort(() => resolve());
-      work.then(resolve, reject).finally(forget);
+      const end = (): void => resolve();
+      this.onAbort(end);
+      work.then(resolve, reject).finally(() => this.offAbort(end));
     });
   }
 }

@@ -218,7 +218,7 @@ export class Runner {
     responder?.abandon();
     if (outcome || DELIVERED_AGAIN.has(aborted!.code)) return { outcome: 'again' };
     // Its key and its slot stay taken as long as it works, or a client could lift any limit by cancelling.
-    return { outcome: 'done', lingering: Promise.allSettled([handler, ...lingering]) };
+    return { outcome: 'done', lingering: Promise.allSettled([handler, ...(lingering ?? [])]) };
   }
 
   /** Whether the handler has failed, rather than answered with an error: what pipes and guards refuse is an answer to a request. */

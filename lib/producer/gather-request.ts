@@ -54,6 +54,8 @@ export interface GatherSettings {
   readonly newWindow: () => CreditWindow;
   readonly feedback: FeedbackForm;
   readonly isChosen: boolean;
+  /** Has its reader told in the context that it asked in. */
+  readonly within?: (work: () => void) => void;
 }
 
 interface Part {
@@ -81,8 +83,8 @@ export class GatherRequest extends PendingRequest {
     private readonly gathering: { next(result: unknown): void; error(error: unknown): void; complete(): void },
     private readonly settings: GatherSettings,
   ) {
-    const { deadline, newWindow, owner, feedback, isChosen } = settings;
-    super(newId(), pattern, gathering, deadline, Infinity, newWindow(), owner, { feedback, isChosen });
+    const { deadline, newWindow, owner, feedback, isChosen, within } = settings;
+    super(newId(), pattern, gathering, deadline, Infinity, newWindow(), owner, { feedback, isChosen, within });
     this.groups = wish.groups && new Set(wish.groups);
   }
 
@@ -156,8 +158,10 @@ export class GatherRequest extends PendingRequest {
       complete,
     };
     this.close();
-    this.gathering.next(result);
-    this.gathering.complete();
+    this.tell(() => {
+      this.gathering.next(result);
+      this.gathering.complete();
+    });
   }
 
   private answersOf({ group, values, hasEnded, error }: Part): GatheredAnswers {

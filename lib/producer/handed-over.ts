@@ -1,8 +1,20 @@
+/** In an object because anything can be thrown. */
+export interface Failure {
+  readonly error: unknown;
+}
+
+/** Told once what became of a message: nothing where it is acknowledged. */
+export type Settled = (failure?: Failure) => void;
+
+/** A promise of an acknowledgement, for those who wait for one. */
+export const acknowledgement = (send: (settled: Settled) => void): Promise<void> =>
+  new Promise((resolve, reject) => send((failure) => (failure ? reject(failure.error as Error) : resolve())));
+
 /** What was handed over between two flushes. */
-interface Span {
+export interface Span {
   pending: number;
-  /** The first that failed, in an object because anything can be thrown. */
-  failure: { readonly error: unknown } | undefined;
+  /** The first that failed. */
+  failure: Failure | undefined;
   done?: () => void;
 }
 
@@ -11,16 +23,25 @@ export class HandedOver {
   private span: Span = { pending: 0, failure: undefined };
   private earlier = new Set<Span>();
 
+  /** One more is handed over. @returns what it belongs to, for {@link end} */
+  begin(): Span {
+    this.span.pending += 1;
+    return this.span;
+  }
+
+  /** It is acknowledged, or has failed. */
+  end(span: Span, failure?: Failure): void {
+    span.failure ??= failure;
+    span.pending -= 1;
+    if (span.pending === 0) span.done?.();
+  }
+
   /** One more is handed over, and acknowledged when `sending` resolves. */
   track(sending: Promise<unknown>): void {
-    const { span } = this;
-    span.pending += 1;
+    const span = this.begin();
     sending.then(
-      () => end(span),
-      (error: unknown) => {
-        span.failure ??= { error };
-        end(span);
-      },
+      () => this.end(span),
+      (error: unknown) => this.end(span, { error }),
     );
   }
 
@@ -37,11 +58,6 @@ export class HandedOver {
     for (const each of spans) this.earlier.delete(each);
     for (const { failure } of spans) if (failure) throw failure.error;
   }
-}
-
-function end(span: Span): void {
-  span.pending -= 1;
-  if (span.pending === 0) span.done?.();
 }
 
 function ended(span: Span): Promise<void> {

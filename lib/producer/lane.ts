@@ -3,7 +3,8 @@ import { StreambackTimeoutError } from '../common/errors';
 import { aClass, aDuration, checkOptions, type OptionRules } from '../common/option-rules';
 import { Queue } from '../common/queue';
 import { answersAs, type AnswerType } from './answer-type';
-import type { AnswerObserver, PendingRequest } from './pending-request';
+import type { AnswerObserver } from './answer-observer';
+import type { PendingRequest } from './pending-request';
 
 export interface LaneReadOptions<As = unknown> {
   /** Longest wait for this answer, in ms; the lane stays open when it passes. @default none: the request's own timeouts hold */

@@ -2,22 +2,12 @@ import { StreambackError, StreambackLaneError, type WaitingFor } from '../common
 import { numbersOf, type Frame } from '../protocol/frame';
 import type { Expiring } from '../common/deadlines';
 import { feedbackTopicOf } from '../protocol/keys';
+import type { AnswerObserver } from './answer-observer';
 import type { CreditWindow } from './credit-window';
 import { FrameOrder, type FrameOrderOptions } from './frame-order';
 import { remoteError } from './remote-error';
 import { deadlineExceeded, idleTimeout, uncertain } from './request-errors';
 import type { FeedbackForm } from './request-options';
-
-/** Who takes the answers of one request; an Rx subscriber is one. */
-export interface AnswerObserver {
-  /** It says itself when an answer is read, by `PendingRequest.onRead`; else one is when `next` returns. */
-  readonly pulls?: boolean;
-  /** Asks to see a restart instead of an error: told that what comes now is of a new attempt, which begins anew. */
-  restart?(attempt: number, before: number): void;
-  next(value: unknown): void;
-  error(error: unknown): void;
-  complete(): void;
-}
 
 /** What a request needs of its producer. */
 export interface PendingRequestOwner {
@@ -40,6 +30,8 @@ export interface PendingRequestForm extends Omit<FrameOrderOptions, 'followsRest
   readonly isChosen?: boolean | undefined;
   /** It is not read yet: what comes stays in its list, for this process or another. @default false */
   readonly waitsToBeRead?: boolean | undefined;
+  /** Has its reader told in the context that it asked in. @default the one that its frames come in, as for a lane, which is awaited anyway */
+  readonly within?: ((work: () => void) => void) | undefined;
   /** It stands for one group of a request that others answer as well. @default false */
   readonly isPart?: boolean | undefined;
 }
@@ -208,20 +200,32 @@ export class PendingRequest implements Expiring {
     this.waitingFor = frame.event === 'accepted' ? 'first-answer' : 'next-answer';
     if (frame.event === 'response_end_with_error') {
       this.finish(false);
-      this.observer.error(remoteError(frame));
+      this.tell(() => this.observer.error(remoteError(frame)));
       return;
     }
     const ends = frame.event === 'response_end';
     if (ends) this.finish(false);
     const { values } = frame;
     this.unread += values.length;
+    if (ends || values.length > 0) this.tell(() => this.give(values, ends));
+    if (ends) return;
+    if (values.length === 0) this.consumed(1);
+    else if (!this.observer.pulls) this.onRead(values.length);
+  }
+
+  /** @param ends they are the last */
+  private give(values: readonly unknown[], ends: boolean): void {
     for (const value of values) {
       if (this.isClosed || (this.over && !ends)) return;
       this.observer.next(value);
     }
     if (ends) this.observer.complete();
-    else if (values.length === 0) this.consumed(1);
-    else if (!this.observer.pulls) this.onRead(values.length);
+  }
+
+  /** Has its reader told something. */
+  protected tell(work: () => void): void {
+    if (this.form.within) this.form.within(work);
+    else work();
   }
 
   private noteUnfollowed(instance: string | undefined): void {
@@ -271,7 +275,7 @@ export class PendingRequest implements Expiring {
   fail(error: unknown): void {
     if (this.over) return;
     this.finish(!this.outlives(error));
-    this.observer.error(error);
+    this.tell(() => this.observer.error(error));
   }
 
   /** The reader wants no more. */

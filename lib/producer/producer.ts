@@ -1,20 +1,21 @@
 import { SYSTEM_CLOCK, type Clock } from '../common/clock';
 import { StreambackConnectionError, StreambackTimeoutError } from '../common/errors';
-import { currentCall } from '../context/call-context';
+import { callerContext, currentCall } from '../context/call-context';
 import type { Frame } from '../protocol/frame';
 import { toJson } from '../protocol/json';
-import { feedbackTopicOf, idOfFeedbackTopic, newId } from '../protocol/keys';
+import { idOfFeedbackTopic, newId } from '../protocol/keys';
 import type { MainStream } from '../streams/main-stream';
 import { Deadlines } from '../common/deadlines';
-import { inCallerContext, restartHook } from './caller-observer';
+import { restartHook, tellingRestarts, type AnswerObserver } from './answer-observer';
 import { CreditWindow, type CreditBudget } from './credit-window';
+import { acknowledgement, type Settled } from './handed-over';
 import { GatherRequest, type GatherObserver, type GatherOwner, type GatherWish } from './gather-request';
 import { Lane } from './lane';
 import { ListFinder } from './list-finder';
 import { ListReading } from './list-reading';
-import { PendingRequest, type AnswerObserver } from './pending-request';
+import { PendingRequest } from './pending-request';
 import type { ProducerFeedback, ProducerOptions } from './producer-options';
-import { Publisher } from './publisher';
+import { Outbox } from './outbox';
 import { RemoteControl } from './remote-control';
 import { RequestDefaults } from './request-defaults';
 import { clientClosed, noFeedback, noLists } from './request-errors';
@@ -28,7 +29,7 @@ export class Producer implements GatherOwner {
   private readonly requests = new Map<string, PendingRequest>();
   private readonly deadlines: Deadlines;
   private readonly clock: Clock;
-  private readonly publisher: Publisher;
+  private readonly outbox: Outbox;
   private readonly defaults: RequestDefaults;
   private readonly control?: RemoteControl;
   private readonly lists?: ListReading;
@@ -45,7 +46,7 @@ export class Producer implements GatherOwner {
   ) {
     this.clock = options.clock ?? SYSTEM_CLOCK;
     this.deadlines = new Deadlines(this.requests, this.clock);
-    this.publisher = new Publisher(main, options);
+    this.outbox = new Outbox(main, feedback?.inbox, options, this.clock);
     this.defaults = new RequestDefaults(options.defaults, options.requestOptions);
     if (!feedback) return;
     if (feedback.stream.capabilities.lists) {
@@ -63,12 +64,12 @@ export class Producer implements GatherOwner {
 
   /** Connects what sending needs; cached, and tried again after a failure. @throws StreambackConnectionError */
   async connect(): Promise<void> {
-    await Promise.all([this.publisher.connect(), this.feedback?.inbox.open()]);
+    await this.outbox.connect();
   }
 
   /** Resolves when all that was handed over is acknowledged. @throws the first failure since the last flush */
   flush(): Promise<void> {
-    return this.publisher.flush();
+    return this.outbox.flush();
   }
 
   /**
@@ -77,9 +78,12 @@ export class Producer implements GatherOwner {
    * @throws StreambackPublishError, StreambackConnectionError
    */
   emit(pattern: string, data: unknown, options: StreambackRequestOptions = {}, id = newId()): Promise<void> {
-    const sending = this.publishEvent(pattern, data, options, id);
-    this.publisher.track(sending);
-    return sending;
+    return acknowledgement((settled) => this.post(pattern, data, options, settled, id));
+  }
+
+  /** {@link emit} for the many: tells `settled`, and makes no promise. */
+  post(pattern: string, data: unknown, options: StreambackRequestOptions, settled: Settled, id = newId()): void {
+    this.outbox.event(pattern, data, options, settled, id);
   }
 
   /** Sends a request, whose answers go to `observer`. Whatever goes wrong goes there too; nothing is thrown. */
@@ -91,7 +95,7 @@ export class Producer implements GatherOwner {
     const request = new PendingRequest(
       newId(),
       pattern,
-      observer.pulls ? observer : inCallerContext(observer, restartHook(pattern, options, this.options.logger)),
+      observer.pulls ? observer : tellingRestarts(observer, restartHook(pattern, options, this.options.logger)),
       deadline,
       options.idleTimeoutMs ?? defaults.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
       new CreditWindow(options.credit ?? defaults.credit ?? DEFAULT_CREDIT, this.budget),
@@ -101,6 +105,7 @@ export class Producer implements GatherOwner {
         isChosen: chosen !== undefined,
         fromGroup: options.fromGroup ?? defaults.fromGroup,
         waitsToBeRead: chosen === 'list' && observer.pulls === true,
+        within: observer.pulls ? undefined : callerContext(),
       },
     );
     return this.begin(request, data, options);
@@ -110,7 +115,8 @@ export class Producer implements GatherOwner {
   gather(pattern: string, data: unknown, options: StreambackRequestOptions, wish: GatherWish, observer: GatherObserver): PendingRequest {
     const defaults = this.defaults.of(pattern);
     const { feedback: chosen = defaults.feedback } = options;
-    const request = new GatherRequest(pattern, wish, inCallerContext(observer as AnswerObserver, undefined), {
+    const request = new GatherRequest(pattern, wish, observer as AnswerObserver, {
+      within: callerContext(),
       owner: this,
       deadline: Math.min(this.now() + wish.timeoutMs, currentCall()?.deadline ?? Infinity),
       idleTimeoutMs: options.idleTimeoutMs ?? defaults.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
@@ -170,6 +176,7 @@ export class Producer implements GatherOwner {
     if (this.closed) return;
     this.endRequests('the client was closed');
     this.closed = true;
+    this.outbox.close();
     this.deadlines.close();
     this.control?.close();
     this.finder?.close();
@@ -250,49 +257,6 @@ export class Producer implements GatherOwner {
       if (byList) this.lists!.begin(request);
       else this.finder?.watch();
     }
-    const publish = (): Promise<void> | undefined => {
-      if (request.isOver) return undefined;
-      request.wasSent = true;
-      const sending = this.publishRequest(request, valueJson, options);
-      sending.then(
-        () => request.acknowledged(),
-        (error: unknown) => request.unpublished(error),
-      );
-      return sending;
-    };
-    if (this.publisher.isConnected && this.feedback.inbox.isOpen) return this.publisher.track(publish()!);
-    const ready = this.ready(request.pattern, valueJson.length);
-    ready.catch((error: unknown) => request.fail(error));
-    this.publisher.track(ready.then(publish));
-  }
-
-  /** Connects; until then a message is held, about as large as its data. */
-  private async ready(pattern: string, bytes: number): Promise<void> {
-    if (this.closed) throw clientClosed();
-    await this.publisher.holding(pattern, bytes, async () => {
-      await this.connect();
-      await this.feedback?.inbox.open();
-    });
-  }
-
-  private async publishEvent(pattern: string, data: unknown, options: StreambackRequestOptions, id: string): Promise<void> {
-    const valueJson = toJson(data, `The data of '${pattern}'`, this.options.json);
-    if (this.closed) throw clientClosed();
-    const { publisher } = this;
-    // Answers are for requests: an event does not wait for what they come by.
-    if (!publisher.isConnected) await publisher.holding(pattern, valueJson.length, () => publisher.connect());
-    await publisher.publish(pattern, valueJson, options, { feedbackTopic: null, sourceGroup: this.options.group, id });
-  }
-
-  private publishRequest(request: PendingRequest, valueJson: string, options: StreambackRequestOptions): Promise<void> {
-    const { id, pattern, deadline, upTo: credit } = request;
-    return this.publisher.publish(pattern, valueJson, options, {
-      feedbackTopic: feedbackTopicOf(id),
-      sourceGroup: this.options.group,
-      id,
-      ...(request.feedback === 'inbox' && { inbox: this.feedback!.inbox.key }),
-      ...(deadline !== Infinity && { deadline, timeoutMs: deadline - this.now() }),
-      credit,
-    });
+    this.outbox.request(request, valueJson, options);
   }
 }

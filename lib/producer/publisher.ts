@@ -2,8 +2,8 @@ import { StreambackPublishError } from '../common/errors';
 import { PendingBytes } from '../common/pending-bytes';
 import { encodeEnvelope, type EnvelopeHead } from '../protocol/envelope';
 import { topicOf } from '../protocol/topic-name';
-import type { MainStream, MessageHeader } from '../streams/main-stream';
-import { HandedOver } from './handed-over';
+import type { MainStream, MessageHeader, OutgoingMessage } from '../streams/main-stream';
+import { HandedOver, type Settled } from './handed-over';
 import type { StreambackRequestOptions } from './request-options';
 
 export interface PublisherOptions {
@@ -12,6 +12,14 @@ export interface PublisherOptions {
   /** @default no limit */
   readonly maxPendingBytes?: number;
 }
+
+/** Where a message goes, and with what beside it. */
+interface Addressing {
+  readonly key?: string | null | undefined;
+  readonly headers?: StreambackRequestOptions['headers'];
+}
+
+type Message = OutgoingMessage & { readonly key: string | null; readonly value: Buffer };
 
 /** Topics of patterns are remembered, up to so many: patterns can be made up while running. */
 const MAX_REMEMBERED_TOPICS = 1_000;
@@ -69,35 +77,46 @@ export class Publisher {
   }
 
   /**
-   * Resolves when the broker has it (M1).
-   * @throws StreambackConfigError INVALID_PATTERN
-   * @throws StreambackPublishError, StreambackConnectionError
+   * Publishes a message, which counts as handed over.
+   * @param settled told once the broker has it (M1), or of what keeps it from it: StreambackConfigError INVALID_PATTERN, a
+   *   StreambackPublishError or a StreambackConnectionError. A callback, as every message has one, and a promise costs more
    */
-  async publish(
-    pattern: string,
-    valueJson: string,
-    { key = null, headers }: { readonly key?: string | null | undefined; readonly headers?: StreambackRequestOptions['headers'] },
-    head: EnvelopeHead,
-  ): Promise<void> {
-    const topic = this.topicOf(pattern);
-    const value = encodeEnvelope(valueJson, head);
-    const encoded = encodeHeaders(headers);
-    const bytes =
-      value.length +
-      (key === null ? 0 : Buffer.byteLength(key)) +
-      encoded.reduce((sum, [name, text]) => sum + Buffer.byteLength(name) + text.length, 0);
-    if (bytes > this.options.maxMessageBytes) {
-      throw new StreambackPublishError(
-        'TOO_LARGE',
-        `The message for '${pattern}' has ${bytes} bytes, maxMessageBytes allows ${this.options.maxMessageBytes}`,
-      );
-    }
-    this.hold(pattern, bytes);
-    try {
-      await this.main.publish({ topic, key, value, headers: encoded });
-    } finally {
+  publish(pattern: string, valueJson: string, options: Addressing, head: EnvelopeHead, settled: Settled): void {
+    const span = this.handedOver.begin();
+    let bytes = 0;
+    const over: Settled = (failure) => {
       this.pending.remove(bytes);
+      this.handedOver.end(span, failure);
+      settled(failure);
+    };
+    try {
+      const message = this.messageOf(pattern, valueJson, options, head);
+      const size = sizeOf(message);
+      this.refuseLarge(pattern, size);
+      this.hold(pattern, size);
+      bytes = size;
+      this.main.publish(message).then(
+        () => over(),
+        (error: unknown) => over({ error }),
+      );
+    } catch (error) {
+      over({ error });
     }
+  }
+
+  private messageOf(pattern: string, valueJson: string, { key = null, headers }: Addressing, head: EnvelopeHead): Message {
+    const topic = this.topicOf(pattern);
+    return { topic, key, value: encodeEnvelope(valueJson, head), headers: encodeHeaders(headers) };
+  }
+
+  /** @throws StreambackPublishError TOO_LARGE */
+  private refuseLarge(pattern: string, bytes: number): void {
+    const { maxMessageBytes } = this.options;
+    if (bytes <= maxMessageBytes) return;
+    throw new StreambackPublishError(
+      'TOO_LARGE',
+      `The message for '${pattern}' has ${bytes} bytes, maxMessageBytes allows ${maxMessageBytes}`,
+    );
   }
 
   /** Counts bytes as pending. @throws StreambackPublishError BUFFER_FULL */
@@ -120,6 +139,12 @@ export class Publisher {
     }
     return topic;
   }
+}
+
+function sizeOf({ key, value, headers }: Message): number {
+  let bytes = value.length + (key === null ? 0 : Buffer.byteLength(key));
+  for (const [name, text] of headers) bytes += Buffer.byteLength(name) + text.length;
+  return bytes;
 }
 
 function encodeHeaders(headers: Readonly<Record<string, string>> | undefined): readonly MessageHeader[] {

@@ -94,7 +94,7 @@ function prepare({ owner, name, method }: PatternMethod, connections: ReadonlySe
 export function noting(method: Method): Method {
   const answering: Method = function (...args) {
     const call = currentCall();
-    return call ? callNoting(call, method, () => method.apply(this, args)) : method.apply(this, args);
+    return call ? callNoting(call, method, this, args) : method.apply(this, args);
   };
   for (const key of Reflect.getMetadataKeys(method)) Reflect.defineMetadata(key, Reflect.getMetadata(key, method), answering);
   // Nest looks parameter types up by the function's name.
@@ -102,9 +102,9 @@ export function noting(method: Method): Method {
   return answering;
 }
 
-function callNoting(call: CallContext, method: Method, work: () => unknown): unknown {
+function callNoting(call: CallContext, method: Method, self: unknown, args: unknown[]): unknown {
   try {
-    const result = work();
+    const result = method.apply(self, args);
     if (!(result instanceof Promise)) return answersOf(result, call, method);
     return result.then(
       (value) => answersOf(value, call, method),

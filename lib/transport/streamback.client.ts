@@ -94,16 +94,14 @@ export class StreambackClient extends ClientProxy<never> {
     if (isNil(pattern) || isNil(data)) return super.emit(pattern, data);
     const outcome = new AsyncSubject<Result>();
     const packet = this.packet(pattern, data);
-    this.connection.producer.emit(packet.route, packet.data, packet.options).then(
-      () => {
-        outcome.next(undefined as Result);
-        outcome.complete();
-      },
-      (error: unknown) => {
-        this.connection.logger.error(`The event '${packet.route}' was not sent: ${String(error)}`);
-        outcome.error(error);
-      },
-    );
+    this.connection.producer.post(packet.route, packet.data, packet.options, (failure) => {
+      if (failure) {
+        this.connection.logger.error(`The event '${packet.route}' was not sent: ${String(failure.error)}`);
+        return outcome.error(failure.error);
+      }
+      outcome.next(undefined as Result);
+      outcome.complete();
+    });
     return outcome.asObservable();
   }
 

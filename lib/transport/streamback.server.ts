@@ -44,6 +44,8 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
   private readonly connection: StreambackConnection;
   private readonly isOfModule: boolean;
   private readonly patterns = new Map<string, PatternHandlers>();
+  /** Nest's, which calls what it is given and nothing else. */
+  private readonly plainStartHook = this.onProcessingStartHook;
   private consumer?: Consumer;
   private isLeaving = false;
   private closing?: Promise<void>;
@@ -201,6 +203,8 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
     context: Context,
     handle: (context: Context) => unknown,
   ): unknown {
+    // Nobody has set hooks, as a rule: then nothing is made for them.
+    if (this.onProcessingStartHook === this.plainStartHook && !this.onProcessingEndHook) return handle(context);
     run.onOver = () => this.onProcessingEndHook?.(this.transportId, context);
     return new Promise((resolve, reject) => {
       // The hook decides when, and in which context, the rest runs.

@@ -163,13 +163,14 @@ class Work {
         deadline <= this.run.deadline,
         () => `A nested request may go on to ${deadline}, its outer one to ${this.run.deadline}`,
       );
-      const forget = this.run.onAbort(() => {
+      const end = (): void => {
         if (this.behaviour.obeys) lane.close();
-      });
+      };
+      this.run.onAbort(end);
       try {
         for await (const answer of lane) if (this.isOver() || answer === undefined) break;
       } finally {
-        forget();
+        this.run.offAbort(end);
       }
       return this.isOver() ? undefined : this.next();
     });
@@ -217,14 +218,13 @@ class Work {
     if (this.behaviour.pauseMs === 0) return;
     await new Promise<void>((resolve) => {
       let timer: NodeJS.Timeout | undefined;
-      let forget = (): void => {};
       const over = (): void => {
         clearTimeout(timer);
-        forget();
+        this.run.offAbort(over);
         resolve();
       };
       timer = setTimeout(over, this.behaviour.pauseMs);
-      if (this.behaviour.obeys) forget = this.run.onAbort(over);
+      if (this.behaviour.obeys) this.run.onAbort(over);
     });
   }
 }

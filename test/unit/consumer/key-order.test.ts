@@ -6,11 +6,11 @@ import { Random } from '../../support/random';
 function setup(concurrency: number) {
   const running = new Map<string, () => void>();
   const started: string[] = [];
-  const order = new KeyOrder<string>(concurrency, (task, { done }) => {
+  const order = new KeyOrder<string>(concurrency, (task, slot) => {
     started.push(task);
     running.set(task, () => {
       running.delete(task);
-      done();
+      slot.done();
     });
   });
   return { order, running, started, end: (task: string) => running.get(task)!() };
@@ -46,9 +46,9 @@ describe('KeyOrder', () => {
 
   it('tasks that end at once overflow no stack', () => {
     let count = 0;
-    const order = new KeyOrder<number>(1, (_task, { done }) => {
+    const order = new KeyOrder<number>(1, (_task, slot) => {
       count += 1;
-      queueMicrotask(done);
+      queueMicrotask(() => slot.done());
     });
     for (let task = 0; task < 20_000; task++) order.add('a', task);
     return new Promise<void>((resolve) => setImmediate(resolve)).then(() => expect(count).toBe(20_000));
@@ -61,10 +61,10 @@ describe('KeyOrder', () => {
     };
     const order = new KeyOrder<number>(
       1,
-      (_task, { done }) => {
+      (_task, slot) => {
         busy(3);
         count += 1;
-        queueMicrotask(done);
+        queueMicrotask(() => slot.done());
       },
       new TurnLimit(),
     );

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Lane } from '../../../lib/producer/lane';
-import type { AnswerObserver, PendingRequest } from '../../../lib/producer/pending-request';
+import type { AnswerObserver } from '../../../lib/producer/answer-observer';
+import type { PendingRequest } from '../../../lib/producer/pending-request';
 import { ManualClock } from '../../support/manual-clock';
 
 function setup(onRestart?: (attempt: number) => void) {

@@ -133,7 +133,9 @@ describe('Producer', () => {
       producer = made({ topicsPrefix: 'app' });
       for (let index = 0; index < 2_500; index++) await producer.emit(`p${index}`, 1);
       expect(main.published.at(-1)!.topic).toBe('app.p2499');
-      expect((producer as unknown as { publisher: { topics: Map<string, string> } }).publisher.topics.size).toBeLessThanOrEqual(1_000);
+      expect(
+        (producer as unknown as { outbox: { publisher: { topics: Map<string, string> } } }).outbox.publisher.topics.size,
+      ).toBeLessThanOrEqual(1_000);
     });
 
     it('needs no feedback stream', async () => {
@@ -564,7 +566,7 @@ describe('Producer', () => {
 
   describe('maxPendingBytes', () => {
     const text = 'x'.repeat(400);
-    const held = () => (producer as unknown as { publisher: { pending: { bytes: number } } }).publisher.pending.bytes;
+    const held = () => (producer as unknown as { outbox: { publisher: { pending: { bytes: number } } } }).outbox.publisher.pending.bytes;
     /** The broker acknowledges nothing until it is told to. */
     const holdBroker = () => {
       const waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];

@@ -1,7 +1,17 @@
 import { SILENT_LOGGER, type StreambackLogger } from '../common/logger';
 import { callerContext } from '../context/call-context';
-import type { AnswerObserver } from './pending-request';
 import type { StreambackRequestOptions } from './request-options';
+
+/** Who takes the answers of one request; an Rx subscriber is one. */
+export interface AnswerObserver {
+  /** It says itself when an answer is read, by `PendingRequest.onRead`; else one is when `next` returns. */
+  readonly pulls?: boolean;
+  /** Asks to see a restart instead of an error: told that what comes now is of a new attempt, which begins anew. */
+  restart?(attempt: number, before: number): void;
+  next(value: unknown): void;
+  error(error: unknown): void;
+  complete(): void;
+}
 
 type Restarted = (attempt: number) => void;
 
@@ -20,13 +30,13 @@ export function restartHook(
   };
 }
 
-/** An observer that hears of its answers in the context that it asked in. A lane's reader awaits them there anyway. */
-export function inCallerContext(observer: AnswerObserver, restart: Restarted | undefined): AnswerObserver {
-  const inCaller = callerContext();
+/** An observer that is told of a restart rather than of an error, where somebody wants to be. */
+export function tellingRestarts(observer: AnswerObserver, restart: Restarted | undefined): AnswerObserver {
+  if (!restart) return observer;
   return {
-    ...(restart && { restart }),
-    next: (value) => inCaller(() => observer.next(value)),
-    error: (error) => inCaller(() => observer.error(error)),
-    complete: () => inCaller(() => observer.complete()),
+    restart,
+    next: (value) => observer.next(value),
+    error: (error) => observer.error(error),
+    complete: () => observer.complete(),
   };
 }
