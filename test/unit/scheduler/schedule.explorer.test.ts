@@ -26,11 +26,14 @@ it('finds each method once, with the name of its class', async () => {
   expect(entries.map(({ options, produce }) => [options.name, produce()])).toEqual([['Cleaner.clean', 'all']]);
 });
 
-it.each([Scope.REQUEST, Scope.TRANSIENT])('refuses a provider of scope %s: there is not one whose method could be called', async (scope) => {
-  @Injectable({ scope })
-  class Anew extends Cleaner {}
-  await expect(explored(Anew)).rejects.toMatchObject({ code: 'INVALID_SCHEDULE', message: expect.stringContaining("'Anew'") });
-});
+it.each([Scope.REQUEST, Scope.TRANSIENT])(
+  'refuses a provider of scope %s: there is not one whose method could be called',
+  async (scope) => {
+    @Injectable({ scope })
+    class Anew extends Cleaner {}
+    await expect(explored(Anew)).rejects.toMatchObject({ code: 'INVALID_SCHEDULE', message: expect.stringContaining("'Anew'") });
+  },
+);
 
 it('passes over what an instance has put in the place of a method', async () => {
   class Once extends Cleaner {

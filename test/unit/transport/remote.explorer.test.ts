@@ -32,11 +32,14 @@ it("finds a connection's methods, each once", async () => {
   expect(await explored('audit', Prices, same)).toEqual(['two']);
 });
 
-it.each([Scope.REQUEST, Scope.TRANSIENT])('refuses a provider of scope %s: there is not one whose method could be called', async (scope) => {
-  @Injectable({ scope })
-  class Anew extends Prices {}
-  await expect(explored('default', Anew)).rejects.toMatchObject({ code: 'INVALID_OPTION', option: 'remote(Anew)' });
-});
+it.each([Scope.REQUEST, Scope.TRANSIENT])(
+  'refuses a provider of scope %s: there is not one whose method could be called',
+  async (scope) => {
+    @Injectable({ scope })
+    class Anew extends Prices {}
+    await expect(explored('default', Anew)).rejects.toMatchObject({ code: 'INVALID_OPTION', option: 'remote(Anew)' });
+  },
+);
 
 it('passes over what an instance has put in the place of a method', async () => {
   const hiding = { provide: 'hiding', useValue: Object.assign(new Prices(), { one: null, three: 3 }) };
