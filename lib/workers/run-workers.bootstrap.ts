@@ -2,6 +2,7 @@ import * as inspector from 'node:inspector';
 import { Logger, type INestApplicationContext } from '@nestjs/common';
 import { aCount, aDuration, checkOptions, invalidOption, type OptionRules } from '../common/option-rules';
 import { takeProcessRole } from '../common/process-role';
+import { ownProgram } from './fork-worker';
 import { scaleOf, type Scale, type StreambackProcesses } from './scale';
 import { Supervisor } from './supervisor';
 import { BEAT_MS, WORKER_VARIABLE } from './worker-messages';
@@ -50,6 +51,7 @@ export async function runWorkers<App extends INestApplicationContext>(
   const given = process.env[WORKER_VARIABLE];
   if (given !== undefined) return runWorker(bootstrap, given);
   checkOptions(options, RUN_WORKERS_RULES);
+  ownProgram();
   const whole = { ...RUN_WORKERS_DEFAULTS, ...withoutUndefined(options) };
   const supervisor = new Supervisor({
     ...whole,
