@@ -12,6 +12,7 @@ import {
   type Type,
 } from '@nestjs/common';
 import { DiscoveryModule, ModulesContainer } from '@nestjs/core';
+import type { StreambackConfigError } from './common/errors';
 import { invalidOption } from './common/option-rules';
 import { StreambackHealth } from './health/streamback.health';
 import { StreambackConnections } from './streamback.connections';
@@ -137,8 +138,11 @@ export class StreambackModule {
       throw invalidOption('', 'forRootAsync needs a source of options', 'Give it useFactory, useClass or useExisting.');
     }
     const provide = getStreambackConnectionToken(connection);
-    const connect = async (options: StreambackOptions | Promise<StreambackOptions>): Promise<StreambackConnection> =>
-      new StreambackConnection({ ...asOptions(await options, 'The factory of the options gave'), connection });
+    const connect = async (options: StreambackOptions | Promise<StreambackOptions>): Promise<StreambackConnection> => {
+      const made = asOptions(await options, 'The factory of the options gave');
+      if (made.connection !== undefined && made.connection !== connection) throw misplacedName(made.connection, connection);
+      return new StreambackConnection({ ...made, connection });
+    };
     const factory = useClass ?? useExisting;
     const provider: Provider = useFactory
       ? { provide, inject, useFactory: (...args: unknown[]) => connect(useFactory(...args) as StreambackOptions) }
@@ -157,6 +161,14 @@ function asOptions<Options extends object>(given: Options, whence: string): Opti
   if (typeof given === 'object' && given !== null) return given;
   throw invalidOption('', `${whence} ${String(given)}, not options`, "Give an object: { group: 'reports' }.");
 }
+
+/** A factory's name comes too late: tokens are made of the one beside it. */
+const misplacedName = (given: string, connection: string): StreambackConfigError =>
+  invalidOption(
+    'connection',
+    `The factory of the options names the connection '${given}', which is registered as '${connection}'`,
+    "Name it beside the factory: forRootAsync({ connection: 'audit', useFactory }).",
+  );
 
 /** Two connections of one name: who injects it would get either. @throws StreambackConfigError INVALID_OPTION */
 function refuseTwins(modules: ModulesContainer): void {
