@@ -63,6 +63,7 @@ export class Producer implements GatherOwner {
 
   /** Connects what sending needs; cached, and tried again after a failure. @throws StreambackConnectionError */
   async connect(): Promise<void> {
+    if (this.closed) throw clientClosed();
     await Promise.all([this.publisher.connect(), this.feedback?.inbox.open()]);
   }
 
