@@ -13,7 +13,7 @@ import {
 } from '@nestjs/common';
 import { DiscoveryModule, ModulesContainer } from '@nestjs/core';
 import type { StreambackConfigError } from './common/errors';
-import { invalidOption } from './common/option-rules';
+import { aBoolean, aClass, aFunction, aName, anything, checkOptions, invalidOption, type OptionRules } from './common/option-rules';
 import { StreambackHealth } from './health/streamback.health';
 import { StreambackConnections } from './streamback.connections';
 import { StreambackLifecycleModule, StreambackLifecycles } from './streamback.lifecycle';
@@ -116,6 +116,7 @@ export class StreambackModule {
   /** @throws StreambackConfigError at start, for a wrong option */
   static forRoot(given: StreambackModuleOptions): DynamicModule {
     const { isGlobal = false, ...options } = asOptions(given, 'forRoot was given');
+    checkOptions<Pick<StreambackModuleOptions, 'isGlobal'>>({ isGlobal }, { isGlobal: aBoolean });
     const { connection = DEFAULT_CONNECTION } = options;
     return dynamicModule(connection, isGlobal, [
       { provide: getStreambackConnectionToken(connection), useFactory: () => new StreambackConnection(options) },
@@ -124,6 +125,7 @@ export class StreambackModule {
 
   /** The same with options that come from elsewhere: a factory, or a class with `createStreambackOptions()`. */
   static forRootAsync(async: StreambackModuleAsyncOptions): DynamicModule {
+    checkOptions<StreambackModuleAsyncOptions>(asOptions(async, 'forRootAsync was given'), ASYNC_RULES);
     const {
       connection = DEFAULT_CONNECTION,
       isGlobal = false,
@@ -133,7 +135,7 @@ export class StreambackModule {
       useClass,
       useExisting,
       extraProviders = [],
-    } = asOptions(async, 'forRootAsync was given');
+    } = async;
     if (!useFactory && !useClass && !useExisting) {
       throw invalidOption('', 'forRootAsync needs a source of options', 'Give it useFactory, useClass or useExisting.');
     }
@@ -155,6 +157,18 @@ export class StreambackModule {
     return { ...module, imports };
   }
 }
+
+/** What is Nest's is checked by Nest. */
+const ASYNC_RULES: OptionRules<StreambackModuleAsyncOptions> = {
+  connection: aName,
+  isGlobal: aBoolean,
+  imports: anything,
+  inject: anything,
+  useFactory: aFunction,
+  useClass: aClass,
+  useExisting: anything,
+  extraProviders: anything,
+};
 
 /** @throws StreambackConfigError INVALID_OPTION */
 function asOptions<Options extends object>(given: Options, whence: string): Options {
