@@ -269,7 +269,6 @@ export class Producer implements GatherOwner {
 
   /** Connects; until then a message is held, about as large as its data. */
   private async ready(pattern: string, bytes: number): Promise<void> {
-    if (this.closed) throw clientClosed();
     await this.publisher.holding(pattern, bytes, async () => {
       await this.connect();
       await this.feedback?.inbox.open();
