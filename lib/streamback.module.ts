@@ -12,7 +12,8 @@ import {
   type Type,
 } from '@nestjs/common';
 import { DiscoveryModule, ModulesContainer } from '@nestjs/core';
-import { invalidOption } from './common/option-rules';
+import type { StreambackConfigError } from './common/errors';
+import { aBoolean, aClass, aFunction, aName, anything, checkOptions, invalidOption, type OptionRules } from './common/option-rules';
 import { StreambackHealth } from './health/streamback.health';
 import { StreambackConnections } from './streamback.connections';
 import { StreambackLifecycleModule, StreambackLifecycles } from './streamback.lifecycle';
@@ -115,6 +116,7 @@ export class StreambackModule {
   /** @throws StreambackConfigError at start, for a wrong option */
   static forRoot(given: StreambackModuleOptions): DynamicModule {
     const { isGlobal = false, ...options } = asOptions(given, 'forRoot was given');
+    checkOptions<Pick<StreambackModuleOptions, 'isGlobal'>>({ isGlobal }, { isGlobal: aBoolean });
     const { connection = DEFAULT_CONNECTION } = options;
     return dynamicModule(connection, isGlobal, [
       { provide: getStreambackConnectionToken(connection), useFactory: () => new StreambackConnection(options) },
@@ -123,6 +125,7 @@ export class StreambackModule {
 
   /** The same with options that come from elsewhere: a factory, or a class with `createStreambackOptions()`. */
   static forRootAsync(async: StreambackModuleAsyncOptions): DynamicModule {
+    checkOptions<StreambackModuleAsyncOptions>(asOptions(async, 'forRootAsync was given'), ASYNC_RULES);
     const {
       connection = DEFAULT_CONNECTION,
       isGlobal = false,
@@ -132,13 +135,16 @@ export class StreambackModule {
       useClass,
       useExisting,
       extraProviders = [],
-    } = asOptions(async, 'forRootAsync was given');
+    } = async;
     if (!useFactory && !useClass && !useExisting) {
       throw invalidOption('', 'forRootAsync needs a source of options', 'Give it useFactory, useClass or useExisting.');
     }
     const provide = getStreambackConnectionToken(connection);
-    const connect = async (options: StreambackOptions | Promise<StreambackOptions>): Promise<StreambackConnection> =>
-      new StreambackConnection({ ...asOptions(await options, 'The factory of the options gave'), connection });
+    const connect = async (options: StreambackOptions | Promise<StreambackOptions>): Promise<StreambackConnection> => {
+      const made = asOptions(await options, 'The factory of the options gave');
+      if (made.connection !== undefined && made.connection !== connection) throw misplacedName(made.connection, connection);
+      return new StreambackConnection({ ...made, connection });
+    };
     const factory = useClass ?? useExisting;
     const provider: Provider = useFactory
       ? { provide, inject, useFactory: (...args: unknown[]) => connect(useFactory(...args) as StreambackOptions) }
@@ -152,11 +158,31 @@ export class StreambackModule {
   }
 }
 
+/** What is Nest's is checked by Nest. */
+const ASYNC_RULES: OptionRules<StreambackModuleAsyncOptions> = {
+  connection: aName,
+  isGlobal: aBoolean,
+  imports: anything,
+  inject: anything,
+  useFactory: aFunction,
+  useClass: aClass,
+  useExisting: anything,
+  extraProviders: anything,
+};
+
 /** @throws StreambackConfigError INVALID_OPTION */
 function asOptions<Options extends object>(given: Options, whence: string): Options {
   if (typeof given === 'object' && given !== null) return given;
   throw invalidOption('', `${whence} ${String(given)}, not options`, "Give an object: { group: 'reports' }.");
 }
+
+/** A factory's name comes too late: tokens are made of the one beside it. */
+const misplacedName = (given: string, connection: string): StreambackConfigError =>
+  invalidOption(
+    'connection',
+    `The factory of the options names the connection '${given}', which is registered as '${connection}'`,
+    "Name it beside the factory: forRootAsync({ connection: 'audit', useFactory }).",
+  );
 
 /** Two connections of one name: who injects it would get either. @throws StreambackConfigError INVALID_OPTION */
 function refuseTwins(modules: ModulesContainer): void {

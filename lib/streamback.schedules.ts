@@ -1,6 +1,7 @@
 import { Global, Inject, Injectable, Module } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { StreambackConfigError } from './common/errors';
+import { processRole } from './common/process-role';
 import { ScheduleExplorer } from './scheduler/schedule.explorer';
 import { StreambackScheduleRegistry, type Schedulers } from './scheduler/schedule.registry';
 import { scheduleEntry } from './scheduler/schedule-entry';
@@ -8,9 +9,6 @@ import { Scheduler } from './scheduler/scheduler';
 import { StreambackConnections } from './streamback.connections';
 import type { StreambackConnection } from './transport/connection';
 import { StreambackRecord } from './transport/streamback.record';
-
-/** Set by `runWorkers` for its children: schedules are their parent's. */
-const isWorker = (): boolean => Boolean(process.env.STREAMBACK_WORKER);
 
 /** Has a scheduler for each connection that has schedules, and gives it those that are declared. */
 @Injectable()
@@ -33,6 +31,7 @@ export class StreambackSchedules implements Schedulers {
 
   /** Nothing is sent any more, once what is being sent has been, or after the connection's `drainTimeoutMs`. */
   async end(): Promise<void> {
+    this.started = false;
     await Promise.all([...this.schedulers].map(([{ options }, scheduler]) => scheduler.end(options.drainTimeoutMs)));
   }
 
@@ -80,7 +79,8 @@ export class StreambackSchedules implements Schedulers {
         publish: (id, pattern, data, record) => client.emitAs(id, pattern, new StreambackRecord(data, record)),
       },
       logger,
-      fires: !isWorker(),
+      // A worker's are its parent's.
+      fires: processRole().kind !== 'worker',
     });
   }
 }

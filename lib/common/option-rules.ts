@@ -77,6 +77,10 @@ export function checkOptions<Options>(given: object, rules: OptionRules<Options>
   }
 }
 
+/** Options without those that are `undefined`: they count as left out. */
+export const withoutUndefined = <Options extends object>(given: Options): { [Name in keyof Options]: Exclude<Options[Name], undefined> } =>
+  Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as never;
+
 export function invalidOption(option: string, message: string, remedy?: string): StreambackConfigError {
   return new StreambackConfigError('INVALID_OPTION', message, { option, remedy });
 }

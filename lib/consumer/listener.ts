@@ -1,3 +1,4 @@
+import { withoutUndefined } from '../common/option-rules';
 import type { ListenerHooks } from '../lifecycle/told-hooks';
 import type { DeadLetter } from './dead-letter';
 import type { StreambackRetryOptions } from './retry';
@@ -51,7 +52,7 @@ export function withDefaults(given: StreambackListenerOptions, defaults: Listene
     order: given.order ?? defaults.order,
     cancellable: given.cancellable ?? defaults.cancellable,
     maxBuffered: given.maxBuffered ?? defaults.maxBuffered,
-    retry: { ...defaults.retry, ...given.retry },
+    retry: { ...defaults.retry, ...withoutUndefined(given.retry ?? {}) },
     deadLetterTopic: given.deadLetterTopic ?? defaults.deadLetterTopic,
     processes: given.processes ?? defaults.processes,
   };

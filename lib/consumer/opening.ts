@@ -42,7 +42,7 @@ export class Opening {
   constructor(private readonly options: OpeningOptions) {}
 
   /**
-   * Resolves once it is open; or once it is clear that a server is away, and then goes on trying.
+   * Resolves once it is open; or once it is clear that a server is away, and then goes on trying; or where it is ended meanwhile.
    * @throws what trying again will not mend, where the first try meets it
    */
   begin(): Promise<void> {
@@ -71,7 +71,9 @@ export class Opening {
         return started();
       } catch (error) {
         clearTimeout(this.patience);
-        if (this.ended || (this.failure === undefined && !isPassing(error))) return failed(error);
+        // Closed while it starts: whoever waits for the start has not failed, and what closing cuts short is no news.
+        if (this.ended) return started();
+        if (this.failure === undefined && !isPassing(error)) return failed(error);
         this.tell(error);
         started();
       }

@@ -54,7 +54,10 @@ async function pour(given: unknown, run: Run, gate: Gate): Promise<void> {
 
 /** @returns nothing where all is written already */
 function pourResult(result: unknown, run: Run, gate: Gate): Promise<void> | undefined {
-  if (run.aborted) return void dispose(result, run);
+  if (run.aborted) {
+    dispose(result, run);
+    return undefined;
+  }
   if (isObservable(result)) return pumpObservable(result, run, gate);
   if (isSource(result)) return pumpObservable(fromSource(result, gate), run, gate);
   write(result, run);

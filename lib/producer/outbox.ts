@@ -27,6 +27,7 @@ export class Outbox {
 
   /** Connects what sending needs; cached, and tried again after a failure. @throws StreambackConnectionError */
   async connect(): Promise<void> {
+    if (this.closed) throw clientClosed();
     await Promise.all([this.publisher.connect(), this.inbox?.open()]);
   }
 

@@ -1,3 +1,4 @@
+import { withoutUndefined } from '../common/option-rules';
 import type { StreambackRequestDefaults } from './request-options';
 
 /** What a request does not say itself: what its pattern says, over what the connection says. */
@@ -9,8 +10,7 @@ export class RequestDefaults {
     requestOptions: Readonly<Record<string, StreambackRequestDefaults>> = {},
   ) {
     for (const [pattern, options] of Object.entries(requestOptions)) {
-      const said = Object.entries(options).filter(([, value]) => value !== undefined);
-      this.ofPatterns.set(pattern, { ...ofConnection, ...Object.fromEntries(said) });
+      this.ofPatterns.set(pattern, { ...ofConnection, ...withoutUndefined(options) });
     }
   }
 

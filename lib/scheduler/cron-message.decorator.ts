@@ -24,6 +24,6 @@ export function CronMessage(cronTime: string, pattern: string | object, options:
   };
 }
 
-/** What `@CronMessage` says of a method. */
-export const cronMessagesOf = (method: object): readonly CronMessageMetadata[] =>
-  (Reflect.getMetadata(CRON_MESSAGE, method) as readonly CronMessageMetadata[] | undefined) ?? [];
+/** What `@CronMessage` says of a method; nothing of what an instance has put in a method's place. */
+export const cronMessagesOf = (method: unknown): readonly CronMessageMetadata[] =>
+  typeof method === 'function' ? ((Reflect.getMetadata(CRON_MESSAGE, method) as readonly CronMessageMetadata[] | undefined) ?? []) : [];

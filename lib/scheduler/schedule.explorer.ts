@@ -27,9 +27,10 @@ export class ScheduleExplorer {
       seen.add(instance);
       const host = instance as Host;
       const methods = this.scanner.getAllMethodNames((Object.getPrototypeOf(host) as object | null) ?? {});
-      const scheduled = methods.filter((name) => cronMessagesOf(host[name]!).length > 0);
-      if (scheduled.length === 0 || wrapper.isDependencyTreeStatic()) return scheduled.flatMap((name) => entriesOf(host, name));
-      throw invalidSchedule(`'${wrapper.name}' has @CronMessage methods and is made anew for each request`, {
+      const scheduled = methods.filter((name) => cronMessagesOf(host[name]).length > 0);
+      const isMadeOnce = !wrapper.isTransient && wrapper.isDependencyTreeStatic();
+      if (scheduled.length === 0 || isMadeOnce) return scheduled.flatMap((name) => entriesOf(host, name));
+      throw invalidSchedule(`'${wrapper.name}' has @CronMessage methods and is made anew for each request, or for each that injects it`, {
         remedy: 'Move them to a provider of the default scope.',
       });
     });
@@ -38,7 +39,7 @@ export class ScheduleExplorer {
 
 function entriesOf(host: Host, method: string): ScheduleEntry[] {
   const owner = host.constructor.name;
-  return cronMessagesOf(host[method]!).map(({ cronTime, pattern, options }) => {
+  return cronMessagesOf(host[method]).map(({ cronTime, pattern, options }) => {
     const name = options.name ?? `${owner}.${method}`;
     checkOptions(options, CRON_MESSAGE_RULES, `schedule '${name}'`);
     return scheduleEntry({ ...options, name, cronTime, pattern }, 'decorator', () => host[method]!.call(host));

@@ -83,11 +83,17 @@ export class StreambackConnection {
   /** Told the connection's status, at once and with each change. Returns a function that ends it. */
   onStatus(listener: (status: StreamStatus) => void): () => void {
     const now: { main: StreamStatus; feedback: StreamStatus } = { main: 'disconnected', feedback: 'connected' };
-    const tell = (): void => listener(STATUSES[Math.min(STATUSES.indexOf(now.main), STATUSES.indexOf(now.feedback))]!);
+    // Of both first, or the status would be that of the first alone for a moment.
+    let isKnown = false;
+    const tell = (): void => {
+      if (isKnown) listener(STATUSES[Math.min(STATUSES.indexOf(now.main), STATUSES.indexOf(now.feedback))]!);
+    };
     const ends = [
       this.main.onStatus((status) => ((now.main = status), tell())),
       this.feedback?.onStatus((status) => ((now.feedback = status), tell())),
     ];
+    isKnown = true;
+    tell();
     return () => ends.forEach((end) => end?.());
   }
 

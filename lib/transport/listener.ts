@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util';
+import { inspect, isDeepStrictEqual } from 'node:util';
 import { checkOptions, invalidOption } from '../common/option-rules';
 import type { StreambackListenerOptions } from '../consumer/listener';
 import { LISTENER_RULES } from '../streamback.option-rules';
@@ -23,7 +23,7 @@ export function addListenerOptions(pattern: string, said: StreambackListenerOpti
     if (name in together && !isDeepStrictEqual(together[name], value)) {
       throw invalidOption(
         `${where}.${name}`,
-        `Two handlers of '${pattern}' say '${name}' differently: ${String(together[name])} and ${String(value)}`,
+        `Two handlers of '${pattern}' say '${name}' differently: ${inspect(together[name])} and ${inspect(value)}`,
         'They share one topic and so their options: say it in one of them.',
       );
     }

@@ -52,7 +52,8 @@ export class RemoteHandlers {
     const { method: name, args } = isRecord(value) ? value : {};
     const method = typeof name === 'string' && Array.isArray(args) ? this.methods.get(name) : undefined;
     if (method) return method.call(args as unknown[], context);
-    const text = `There is no remote method '${String(name).slice(0, 100)}' of '${this.name}' in the process that got the call`;
+    const called = typeof name === 'string' ? name.slice(0, 100) : '';
+    const text = `There is no remote method '${called}' of '${this.name}' in the process that got the call`;
     if (!run.responder) throw new StreambackLaneError('NO_LISTENER', text);
     await run.responder.endWithError(text, { code: 'NO_LISTENER' });
     return undefined;

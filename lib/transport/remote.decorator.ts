@@ -46,9 +46,9 @@ export function Remote(options: StreambackRemoteOptions = {}): MethodDecorator {
   };
 }
 
-/** What `@Remote` says of a method; nothing of others. */
-export const remoteOptionsOf = (method: object): StreambackRemoteOptions | undefined =>
-  Reflect.getMetadata(REMOTE, method) as StreambackRemoteOptions | undefined;
+/** What `@Remote` says of a method; nothing of others, nor of what an instance has put in a method's place. */
+export const remoteOptionsOf = (method: unknown): StreambackRemoteOptions | undefined =>
+  typeof method === 'function' ? (Reflect.getMetadata(REMOTE, method) as StreambackRemoteOptions | undefined) : undefined;
 
 function parametersOf(target: object, name: string | symbol, method: (...args: unknown[]) => unknown): Parameters {
   const types = Reflect.getMetadata(PARAMTYPES_METADATA, target, name) as readonly unknown[] | undefined;

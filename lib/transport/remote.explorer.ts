@@ -55,11 +55,12 @@ export class RemoteExplorer {
       const host = instance as Record<string, Method>;
       const names = this.scanner
         .getAllMethodNames((Object.getPrototypeOf(host) as object | null) ?? {})
-        .filter((name) => (remoteOptionsOf(host[name]!)?.connection ?? DEFAULT_CONNECTION) === connection && remoteOptionsOf(host[name]!));
-      if (names.length === 0 || wrapper.isDependencyTreeStatic()) return names.map((name) => this.remoteMethod(host, name));
+        .filter((name) => isRemoteOf(connection, host[name]));
+      const isMadeOnce = !wrapper.isTransient && wrapper.isDependencyTreeStatic();
+      if (names.length === 0 || isMadeOnce) return names.map((name) => this.remoteMethod(host, name));
       throw invalidOption(
         `remote(${wrapper.name})`,
-        `'${wrapper.name}' has @Remote methods and is made anew for each request`,
+        `'${wrapper.name}' has @Remote methods and is made anew for each request, or for each that injects it`,
         'Move them to a provider of the default scope.',
       );
     });
@@ -82,6 +83,11 @@ export class RemoteExplorer {
     );
     return { method, options, call: (args, context) => call(args, context) };
   }
+}
+
+function isRemoteOf(connection: string, method: unknown): boolean {
+  const options = remoteOptionsOf(method);
+  return options !== undefined && (options.connection ?? DEFAULT_CONNECTION) === connection;
 }
 
 interface ExceptionsHandler {

@@ -1,7 +1,8 @@
 import * as inspector from 'node:inspector';
 import { Logger, type INestApplicationContext } from '@nestjs/common';
-import { aCount, aDuration, checkOptions, invalidOption, type OptionRules } from '../common/option-rules';
+import { aCount, aDuration, checkOptions, invalidOption, withoutUndefined, type OptionRules } from '../common/option-rules';
 import { takeProcessRole } from '../common/process-role';
+import { ownProgram } from './fork-worker';
 import { scaleOf, type Scale, type StreambackProcesses } from './scale';
 import { Supervisor } from './supervisor';
 import { BEAT_MS, WORKER_VARIABLE } from './worker-messages';
@@ -50,6 +51,7 @@ export async function runWorkers<App extends INestApplicationContext>(
   const given = process.env[WORKER_VARIABLE];
   if (given !== undefined) return runWorker(bootstrap, given);
   checkOptions(options, RUN_WORKERS_RULES);
+  ownProgram();
   const whole = { ...RUN_WORKERS_DEFAULTS, ...withoutUndefined(options) };
   const supervisor = new Supervisor({
     ...whole,
@@ -79,6 +81,3 @@ function poolOf(value: unknown, path: string): Scale {
     'Leave it out for one worker, or write [[0, 0], [1, 1]] for none without lag.',
   );
 }
-
-const withoutUndefined = <Options extends object>(options: Options): { [Name in keyof Options]: Exclude<Options[Name], undefined> } =>
-  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;

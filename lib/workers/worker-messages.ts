@@ -1,7 +1,7 @@
 import { invalidOption } from '../common/option-rules';
 import type { WorkerAssignment } from '../common/process-role';
 
-/** Where a worker finds what it was assigned; the only variable that this package reads. */
+/** Where a worker finds what it was assigned; the only variable of this package's own. */
 export const WORKER_VARIABLE = 'STREAMBACK_WORKER';
 
 /** A worker tells that it lives so often, in ms. */

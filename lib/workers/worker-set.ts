@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { backoffDelayMs } from '../common/backoff';
 import type { Clock } from '../common/clock';
 import type { StreambackLogger } from '../common/logger';
@@ -114,8 +115,9 @@ export class WorkerSet {
     const at = lag === undefined ? '' : ` at a lag of ${lag}`;
     const count = this.active.length;
     if (decision.start > 0 && clock.now() >= this.startAgainAt) {
-      logger.log(`${title}: ${counted(decision.start, 'worker')} started${at}, ${count + decision.start} in all`);
-      for (let started = 0; started < decision.start; started++) this.fork();
+      let started = 0;
+      while (started < decision.start && this.fork()) started += 1;
+      if (started > 0) logger.log(`${title}: ${counted(started, 'worker')} started${at}, ${count + started} in all`);
     }
     // While one is replaced there is one more for a while.
     if (decision.drain.length > 0 && !this.rolling && !this.replacing) {
@@ -124,7 +126,8 @@ export class WorkerSet {
     }
   }
 
-  private fork(): WorkerProcess {
+  /** Nothing where the system starts no process just now, for want of memory for instance: it is tried again as after a crash. */
+  private fork(): WorkerProcess | undefined {
     const { members, nextId, fork, clock, maxBlockedMs } = this.options;
     const listeners = members.flatMap(({ server, listeners: own }) => own.map(({ pattern }) => [server.connection, pattern] as const));
     const patterns = [...new Set(listeners.map(([, pattern]) => pattern))];
@@ -133,7 +136,14 @@ export class WorkerSet {
     while (taken.has(counter)) counter += 1;
     const assignment = { id: nextId(), counter, patterns, listeners, endWithinMs: this.endWithinMs };
     const onGone = (worker: WorkerProcess, how?: string): void => this.onGone(worker, how);
-    const worker = new WorkerProcess({ assignment, child: fork(assignment), clock, maxBlockedMs, onGone });
+    let child: ChildProcess;
+    try {
+      child = fork(assignment);
+    } catch (error) {
+      this.onCrash(`worker ${assignment.id} could not be started (${String(error)})`, 0);
+      return undefined;
+    }
+    const worker = new WorkerProcess({ assignment, child, clock, maxBlockedMs, onGone });
     this.processes.add(worker);
     return worker;
   }
@@ -142,14 +152,17 @@ export class WorkerSet {
   private onGone(worker: WorkerProcess, how: string | undefined): void {
     this.processes.delete(worker);
     if (how === undefined || this.ended) return;
+    const { ageMs } = worker;
+    this.onCrash(`worker ${worker.assignment.id} ended by itself after ${Math.round(ageMs)} ms (${how})`, ageMs);
+  }
+
+  /** @param what for the log */
+  private onCrash(what: string, livedMs: number): void {
     const { title, logger, clock } = this.options;
-    this.crashes = worker.ageMs >= STEADY_MS ? 1 : this.crashes + 1;
+    this.crashes = livedMs >= STEADY_MS ? 1 : this.crashes + 1;
     const delayMs = backoffDelayMs(this.crashes, CRASH_BACKOFF);
     this.startAgainAt = clock.now() + delayMs;
-    const lived = `after ${Math.round(worker.ageMs)} ms`;
-    logger.error(
-      `${title}: worker ${worker.assignment.id} ended by itself ${lived} (${how}); the next is started in ${delayMs} ms or later`,
-    );
+    logger.error(`${title}: ${what}; the next is started in ${delayMs} ms or later`);
   }
 
   private async replaceAll(): Promise<void> {
@@ -165,6 +178,7 @@ export class WorkerSet {
 
   private async replaceNow(old: WorkerProcess): Promise<boolean> {
     const worker = this.fork();
+    if (!worker) return false;
     await within(worker.ready, READY_TIMEOUT_MS);
     if (worker.status !== 'serving') {
       worker.drain();

@@ -11,6 +11,7 @@ import {
   StreambackServer,
   type StreambackOptions,
 } from '../../../lib';
+import { takeProcessRole } from '../../../lib/common/process-role';
 import { slotId } from '../../../lib/scheduler/schedule-runner';
 import { eventually } from '../../support/eventually';
 import { freshName } from '../../support/fresh-name';
@@ -260,7 +261,8 @@ export function schedulesSuite(title: string, newStreams: () => string): void {
     });
 
     it('a worker process sends nothing, and has the registry', async () => {
-      process.env.STREAMBACK_WORKER = '1';
+      const listeners = [['default', 'listed']] as const;
+      takeProcessRole({ kind: 'worker', assignment: { id: 1, counter: 0, patterns: ['listed'], listeners, endWithinMs: 10_000 } });
       try {
         const schedules = [{ name: 'listed', cronTime: '* * * * * *', pattern: 'listed' }];
         const { arrived, registry } = await start({ ...fresh(), schedules });
@@ -270,7 +272,7 @@ export function schedulesSuite(title: string, newStreams: () => string): void {
         await registry.trigger('listed');
         await eventually('the trigger', () => arrived.length === 1);
       } finally {
-        delete process.env.STREAMBACK_WORKER;
+        takeProcessRole({ kind: 'alone' });
       }
     });
 

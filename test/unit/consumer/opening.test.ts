@@ -90,6 +90,16 @@ describe('Opening', () => {
     hanging.opening.end();
     expect(vi.getTimerCount()).toBe(0);
   });
+
+  it('resolves where it is ended during the first try, whatever becomes of that', async () => {
+    for (const cut of [new StreambackConnectionError('CLOSED', 'closed before it had joined'), away, refused]) {
+      const { opening: made, logger } = opening(cut);
+      const started = made.begin();
+      made.end();
+      await started;
+      expect([made.failure, logger.lines, vi.getTimerCount()]).toEqual([undefined, [], 0]);
+    }
+  });
 });
 
 it('allOf waits for all, and prefers what trying again does not mend', async () => {

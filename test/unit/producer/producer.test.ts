@@ -473,6 +473,12 @@ describe('Producer', () => {
       expect(clock.pending).toBe(0);
     });
 
+    it('connects nothing any more on a closed client', async () => {
+      producer.close();
+      await expect(producer.connect()).rejects.toMatchObject({ code: 'CLOSED' });
+      expect(feedback.readers).toEqual([]);
+    });
+
     it('leaves no timer on a closed client', async () => {
       producer.close();
       send({ timeoutMs: 100 });

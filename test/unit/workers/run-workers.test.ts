@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 import { runWorkers, type RunWorkersOptions } from '../../../lib';
 
 it.each([
@@ -13,4 +13,13 @@ it.each([
 ])('refuses %j before it starts anything', async (options, option) => {
   const started = runWorkers(() => expect.fail('started'), options as RunWorkersOptions);
   await expect(started).rejects.toMatchObject({ code: 'INVALID_OPTION', option });
+});
+
+const { argv } = process;
+afterEach(() => void (process.argv = argv));
+
+it('refuses a process that runs no file, before it starts anything', async () => {
+  process.argv = argv.slice(0, 1);
+  const started = runWorkers(() => expect.fail('started'));
+  await expect(started).rejects.toMatchObject({ code: 'INVALID_OPTION', remedy: 'Run the app from a file.' });
 });

@@ -277,6 +277,45 @@ describe('the supervisor', () => {
     expect(asked).toBe(1);
   });
 
+  describe('where no process can be started', () => {
+    const refusing = () => {
+      const refused: { error?: Error } = {};
+      const made = supervised({
+        processes: 2,
+        fork: (assignment) => {
+          if (refused.error) throw refused.error;
+          const child = new FakeChild(assignment);
+          made.children.push(child);
+          return child as unknown as ChildProcess;
+        },
+      });
+      return { ...made, refused };
+    };
+
+    it('says so, and tries again later and later', async () => {
+      const { refused, children, checks, start, logger } = refusing();
+      refused.error = new Error('spawn ENOMEM');
+      await start();
+      await checks(60);
+      const said = logger.having('could not be started (Error: spawn ENOMEM)');
+      expect(said.length).toBeGreaterThan(3);
+      expect(said.length).toBeLessThan(10);
+      expect(logger.having('in all')).toEqual([]);
+      refused.error = undefined;
+      await checks(40);
+      expect(children).toHaveLength(2);
+    });
+
+    it('replaces none: the old ones stay', async () => {
+      const { refused, supervisor, alive, checks, start } = refusing();
+      await start();
+      await checks(1);
+      refused.error = new Error('spawn ENOMEM');
+      await supervisor.roll();
+      expect(alive().map(({ signals }) => signals)).toEqual([[], []]);
+    });
+  });
+
   it('does not take workers for frozen when it was itself', async () => {
     const { clock, children, checks, start } = supervised();
     await start();
