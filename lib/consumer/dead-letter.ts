@@ -58,9 +58,6 @@ export interface DeadLetter {
   readonly replayed: number;
 }
 
-/** Whether it was sent again out of the dead letters. */
-export const isReplayed = ({ headers }: MainStreamMessage): boolean => headers.some(([name]) => name === REPLAYED);
-
 /** Whether it was ever put aside: nobody waits for its answers any more, whoever reads it now. */
 export const wasPutAside = ({ headers }: MainStreamMessage): boolean => headers.some(([name]) => name === CODE || name === REPLAYED);
 

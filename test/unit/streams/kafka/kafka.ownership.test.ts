@@ -80,3 +80,13 @@ it('M7: where the log begins anew, what waited of the old one is not handed over
   deliveries[1]!.settle();
   expect(delivered).toEqual([`0:${FIRST}`, '0:0', '0:1']);
 });
+
+it('M2: a jump of the log is believed when it comes twice in a row, and not after a fetch that goes on', async () => {
+  const { delivered, deliveries, fetched } = await joined([0]);
+  expect(fetched(0, FIRST + 50)).toBe(false);
+  expect(fetched(0, FIRST)).toBe(true);
+  expect(fetched(0, FIRST + 50)).toBe(false);
+  expect(fetched(0, FIRST + 50)).toBe(true);
+  deliveries[0]!.settle();
+  expect(delivered).toEqual([`0:${FIRST}`, `0:${FIRST + 50}`]);
+});
