@@ -61,6 +61,7 @@ export class KeyOrder<Task> {
   private readonly ready = new Queue<Ready<Task>>();
   private readonly owner: SlotOwner<Task>;
   private running = 0;
+  private isStarting = false;
 
   /**
    * @param start begins a task; must not throw
@@ -123,10 +124,17 @@ export class KeyOrder<Task> {
   }
 
   private readonly next = (): void => {
-    while (this.running < this.concurrency && this.ready.size > 0) {
-      if (this.turn?.isOver(this.next)) return;
-      this.running += 1;
-      this.ready.shift()!.run();
+    // A task that ends at once comes back here: a long row of them must not fill the stack.
+    if (this.isStarting) return;
+    this.isStarting = true;
+    try {
+      while (this.running < this.concurrency && this.ready.size > 0) {
+        if (this.turn?.isOver(this.next)) return;
+        this.running += 1;
+        this.ready.shift()!.run();
+      }
+    } finally {
+      this.isStarting = false;
     }
   };
 

@@ -235,6 +235,7 @@ export class Responder implements FeedbackSource {
     return (
       this.over ||
       (answers < MAX_UNWRITTEN &&
+        this.held.size < this.options.maxBuffered &&
         bytes < MAX_UNWRITTEN_BYTES &&
         this.made + this.held.size < this.credit &&
         !this.options.writer.pending.isFull)

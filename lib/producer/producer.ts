@@ -215,6 +215,8 @@ export class Producer implements GatherOwner {
   }
 
   onRoom(request: PendingRequest): void {
+    // Its idle timeout counts again.
+    this.deadlines.watch(request);
     this.lists?.begin(request);
   }
 

@@ -183,7 +183,7 @@ export class FeedbackServer {
   private loses({ field, value }: InboxItem): boolean {
     const { time, random } = this.world;
     if (time >= (field === 'control' ? this.losingCreditUntil : this.losingUntil)) return false;
-    if (field === 'control') return decodeControl(String(value)).control === 'credit' && random.chance(0.5);
+    if (field === 'control') return linesOf(value).every((line) => decodeControl(line).control === 'credit') && random.chance(0.5);
     return linesOf(value).every((line) => decodeFrame(line).seq! > 0) && random.chance(0.15);
   }
 
