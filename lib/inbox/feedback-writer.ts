@@ -126,7 +126,8 @@ export class FeedbackWriter {
   private async retry(store: () => Promise<WriteResult>, first: StreambackError): Promise<WriteResult | StreambackError> {
     let error = first;
     // Loud for the first of many targets, quiet for the rest: one server serves them all.
-    if (this.failing++ === 0) this.logger.error(`Answers cannot be written, trying again: ${error.message}`);
+    const meanwhile = error.retryable ? ', trying again' : '';
+    if (this.failing++ === 0) this.logger.error(`Answers cannot be written${meanwhile}: ${error.message}`);
     try {
       for (let attempt = 1; error.retryable && !this.closed; attempt++) {
         await new Promise<void>((resolve) => this.clock.setTimeout(resolve, backoffDelayMs(attempt, RETRY)));

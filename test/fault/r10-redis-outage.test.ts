@@ -118,6 +118,29 @@ describeWith(['own-redis'], 'Redis that is away, emptied or refuses', () => {
     expect((await observer.alive([inbox, dead], LIVES.leaseMs)).has(inbox)).toBe(true);
   });
 
+  it('R14: nobody is taken for dead while Redis is a read-only replica, nor after', async () => {
+    const observer = streamOn(redis.url);
+    await openOn(observer);
+    const { inbox } = await openOn(streamOn(redis.url));
+    const deaths = async (forMs: number): Promise<number> => {
+      let count = 0;
+      for (const end = performance.now() + forMs; performance.now() < end;) {
+        if (!(await observer.alive([inbox], LIVES.leaseMs)).has(inbox)) count += 1;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      return count;
+    };
+    // Of a master that is not there: what it holds stays, and cannot be renewed.
+    await admin().replicaof('127.0.0.1', await freePort());
+    expect(await deaths(4 * LIVES.leaseMs)).toBe(0);
+    await admin().replicaof('NO', 'ONE');
+    expect(await deaths(2 * LIVES.leaseMs)).toBe(0);
+    const dead = newInbox();
+    await admin().xadd(dead, '*', 'o', '1');
+    await eventually('the dead is known', async () => !(await observer.alive([inbox, dead], LIVES.leaseMs)).has(dead));
+    expect((await observer.alive([inbox], LIVES.leaseMs)).has(inbox)).toBe(true);
+  });
+
   it('R11: emptied: the reader is told once, writers are told gone, nothing is left behind', async () => {
     const [stream, writer] = [streamOn(redis.url), streamOn(redis.url)];
     const { inbox, lost, reader } = await openOn(stream);

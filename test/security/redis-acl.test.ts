@@ -10,6 +10,8 @@ import { RedisFeedbackStream } from '../../lib/streams/redis/redis.feedback-stre
 import type { ScheduleStore } from '../../lib/streams/schedule-store';
 import { parseStreamUrl } from '../../lib/streams/streams-url';
 import { testFeedbackStream } from '../../lib/testing/feedback-stream.contract';
+import { eventually } from '../support/eventually';
+import { RecordingLogger } from '../support/recording-logger';
 import { startRedis, type RedisServer } from '../support/redis';
 import { startRedisCluster, type RedisCluster } from '../support/redis-cluster';
 import { describeWith } from '../support/servers';
@@ -101,6 +103,9 @@ describeWith(['own-redis'], 'The Redis user of docs/operations.md', () => {
     ['xadd', openInbox],
     ['xread', openInbox],
     ['set', openInbox],
+    ['pexpire', openInbox],
+    ['xtrim', openInbox],
+    ['exec', openInbox],
     ['evalsha', (stream: FeedbackStream) => stream.schedules!.sync('acl', ['one'])],
     ['lpush', (stream: FeedbackStream) => stream.writeList!(feedbackTopicOf(newId()), [Buffer.from('x')], 1_000)],
   ])('without %s it is NOT_AUTHORIZED, which names the command', async (command, attempt) => {
@@ -115,6 +120,21 @@ describeWith(['own-redis'], 'The Redis user of docs/operations.md', () => {
     } finally {
       await stream.close();
       await grant(admin, [`+${command}`]);
+    }
+  });
+
+  it.each(['pexpire', 'xtrim'])('when %s is taken away later it is logged once', async (command) => {
+    const logger = new RecordingLogger();
+    const stream = new RedisFeedbackStream({ url: parseStreamUrl(withUser(server.url)), options: {}, logger });
+    await stream.openReader({ inbox: newInbox(), ttlMs: 60_000, leaseMs: 300, onItems: () => {}, onLost: () => {} });
+    try {
+      await grant(admin, [`-${command}`]);
+      await eventually('it is refused again and again', () => logger.having('not renewed').length > 3);
+      expect(logger.having('error')).toEqual([expect.stringContaining('NOT_AUTHORIZED')]);
+      expect(logger.having('error')[0]).toContain(`'${command}'`);
+    } finally {
+      await grant(admin, [`+${command}`]);
+      await stream.close();
     }
   });
 

@@ -59,7 +59,7 @@ export class RedisConnection {
     return this.ready ? Math.max(0, performance.now() - this.upSince) : 0;
   }
 
-  /** An answer came late: to those who reason about absence, the connection was away. */
+  /** An answer came late, or a refusal instead: to those who reason about absence, the connection was away. */
   wasSlow(): void {
     this.upSince = performance.now();
   }

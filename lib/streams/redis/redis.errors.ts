@@ -15,6 +15,8 @@ const NODE_AWAY =
   /^(CLUSTERDOWN|TRYAGAIN|MOVED|ASK|LOADING|MASTERDOWN|UNBLOCKED)\b|^(Too many Cluster redirections|Connection is closed|Cluster is ended)|slots cache|startup nodes/;
 const CUT_IN_PIPELINE = /aborted due to connection close/i;
 const REPLY = /^[A-Z]{2,} /;
+/** Stands before why EXEC itself was refused, rather than a command within the transaction. */
+const REFUSED_EXEC = /^EXECABORT Transaction discarded because of: /;
 
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
@@ -25,7 +27,7 @@ export const isReplyError = (error: unknown): boolean => REPLY.test(messageOf(er
 export const isCutInPipeline = (error: unknown): boolean => CUT_IN_PIPELINE.test(messageOf(error));
 
 /** A cluster's node is away, or has just handed its keys to another: the same may succeed before long. */
-export const isNodeAway = (error: unknown): boolean => NODE_AWAY.test(messageOf(tellingError(error))) || isCutInPipeline(error);
+export const isNodeAway = (error: unknown): boolean => NODE_AWAY.test(tellingMessage(error)) || isCutInPipeline(error);
 
 export const isNoSentinel = (error: unknown): boolean => messageOf(error).startsWith('All sentinels are unreachable');
 
@@ -46,6 +48,8 @@ function tellingError(error: unknown): unknown {
   return previousErrors?.[0] ?? lastNodeError ?? error;
 }
 
+const tellingMessage = (error: unknown): string => messageOf(tellingError(error)).replace(REFUSED_EXEC, '');
+
 /**
  * ioredis attaches the command to its errors, with arguments: of AUTH and HELLO that is the password, of XADD the answers. An
  * inspected cause would print them.
@@ -60,10 +64,9 @@ function withoutArguments(error: unknown): unknown {
 /** An error of ioredis or Redis as one of ours. `where` is the server's address, without secrets. */
 export function toStreambackError(error: unknown, where: string, fallback: Fallback): StreambackConnectionError | StreambackConfigError {
   if (error instanceof StreambackConnectionError || error instanceof StreambackConfigError) return error;
-  const telling = tellingError(error);
+  const cause = withoutArguments(tellingError(error));
+  const message = tellingMessage(error);
   withoutArguments(error);
-  const cause = withoutArguments(telling);
-  const message = messageOf(telling);
   if (AUTHENTICATION.test(message)) {
     return new StreambackConnectionError('AUTHENTICATION_FAILED', `Redis at ${where} refused the credentials: ${message}`, { cause });
   }

@@ -22,8 +22,9 @@ export class RedisInboxKeys {
     // Not in one transaction, for the two keys may lie on two nodes: nobody knows of the inbox before both are there.
     const lease = this.connection.run((redis) => redis.set(this.lease, '1', 'PX', this.leaseMs));
     const inbox = runTransaction(this.connection, (transaction) =>
-      // A stream cannot be created empty; its reader passes over this entry.
-      transaction.xadd(this.inbox, '*', 'o', '1').pexpire(this.inbox, this.ttlMs),
+      // A stream cannot be created empty; its reader passes over this entry. The trim drops nothing: where trimming is not
+      // allowed, what was read would fill Redis unnoticed.
+      transaction.xadd(this.inbox, '*', 'o', '1').pexpire(this.inbox, this.ttlMs).xtrim(this.inbox, 'MINID', '0-1'),
     );
     try {
       const [[id]] = await Promise.all([inbox, lease]);
@@ -47,7 +48,7 @@ export class RedisInboxKeys {
   }
 
   private async renewInbox(lastId: string, verify: boolean): Promise<'renewed' | 'lost'> {
-    const [expiry, , info] = await this.connection.once(async (redis) => {
+    const [expiry, trimmed, info] = await this.connection.once(async (redis) => {
       const pipeline = redis.pipeline().pexpire(this.inbox, this.ttlMs).xtrim(this.inbox, 'MINID', nextId(lastId));
       if (verify) pipeline.xinfo('STREAM', this.inbox);
       return (await pipeline.exec()) ?? [];
@@ -56,7 +57,9 @@ export class RedisInboxKeys {
     if (Number(expiry?.[1]) === 0 || isMissingKey(info?.[0])) return 'lost';
     if (info?.[0]) throw info[0];
     const generated = lastGeneratedId(info?.[1]);
-    return generated !== undefined && compareIds(generated, lastId) < 0 ? 'lost' : 'renewed';
+    if (generated !== undefined && compareIds(generated, lastId) < 0) return 'lost';
+    if (trimmed?.[0]) throw trimmed[0];
+    return 'renewed';
   }
 
   private async renewLease(): Promise<void> {

@@ -25,6 +25,8 @@ export interface RedisInboxReaderOptions extends InboxReaderOptions {
   /** Belongs to this reader alone: it blocks in its reads. */
   readonly reading: RedisConnection;
   readonly logger: StreambackLogger;
+  /** The server's, for logs; without secrets. */
+  readonly address: string;
 }
 
 /** Reads one inbox, an entry once, and keeps it alive. */
@@ -41,6 +43,8 @@ export class RedisInboxReader implements InboxReader {
   /** The connection was cut: whether this is still the same inbox is to be seen. */
   private verify = false;
   private cutMeanwhile = false;
+  /** The last renewal failed for what trying again does not mend. */
+  private refused = false;
   private timer: NodeJS.Timeout | undefined;
   private closing: Promise<void> | undefined;
 
@@ -161,7 +165,7 @@ export class RedisInboxReader implements InboxReader {
   }
 
   private async renewOnce(): Promise<void> {
-    const { writing, leaseMs, logger } = this.options;
+    const { writing, leaseMs } = this.options;
     if (!writing.isReady) return;
     const { verify } = this;
     this.verify = this.cutMeanwhile = false;
@@ -169,12 +173,24 @@ export class RedisInboxReader implements InboxReader {
     try {
       const result = await this.keys.renew(this.lastId, verify);
       if (performance.now() - startedAt > leaseMs / 3) writing.wasSlow();
+      this.refused = false;
       if (result === 'lost') this.lost('Redis does not have it any more');
     } catch (error) {
       this.verify ||= verify;
       if (this.stopped) return;
-      const { code, message } = toStreambackError(error, this.options.inbox, 'UNREACHABLE');
-      logger.debug(`The inbox ${this.options.inbox} was not renewed (${code}): ${message}`);
+      this.notRenewed(error);
     }
+  }
+
+  private notRenewed(error: unknown): void {
+    const { inbox, address, logger, writing } = this.options;
+    const { code, message, retryable } = toStreambackError(error, address, 'UNREACHABLE');
+    // A server that takes no write from us takes none from others: their leases end as well, though they live.
+    if (retryable) writing.wasSlow();
+    const line = `The inbox ${inbox} was not renewed (${code}), trying again: ${message}`;
+    // A server that is away is told of by its connection, a missing right by nobody else.
+    if (retryable || this.refused) logger.debug(line);
+    else logger.error(line);
+    this.refused = !retryable;
   }
 }

@@ -80,7 +80,7 @@ export abstract class RedisInboxStream implements FeedbackStream {
       this.readers.delete(reader);
       options.onLost();
     };
-    const reader = new RedisInboxReader({ ...options, onLost, writing: this.writing, reading, logger: this.logger });
+    const reader = new RedisInboxReader({ ...options, onLost, writing: this.writing, reading, logger: this.logger, address: this.address });
     try {
       await this.connect();
       await reader.open();

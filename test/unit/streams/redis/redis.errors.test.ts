@@ -23,6 +23,8 @@ describe('toStreambackError', () => {
     ["OOM command not allowed when used memory > 'maxmemory'.", 'FEEDBACK_UNWRITABLE'],
     ["READONLY You can't write against a read only replica.", 'FEEDBACK_UNWRITABLE'],
     ['MISCONF Redis is configured to save RDB snapshots', 'FEEDBACK_UNWRITABLE'],
+    ["EXECABORT Transaction discarded because of: NOPERM this user has no permissions to run the 'exec' command", 'NOT_AUTHORIZED'],
+    ["EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.", 'FEEDBACK_UNWRITABLE'],
     ['connect ECONNREFUSED 127.0.0.1:1', 'UNREACHABLE'],
   ])('%s', (message, code) => {
     expect(toStreambackError(new Error(message), 'cache:1', 'UNREACHABLE')).toMatchObject({ code });
