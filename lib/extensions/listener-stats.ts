@@ -36,6 +36,8 @@ export class ListenerStats implements StreambackLifecycleHooks, OnModuleDestroy 
   private readonly listenings: StreambackListening[] = [];
   /** By connection, then pattern. */
   private readonly figures = new Map<string, Map<string, ListenerFigures>>();
+  /** What was asked for and not told yet. */
+  private readonly askedLags = new Map<StreambackListening, Promise<ReadonlyMap<string, number>>>();
   private ownFigures?: ProcessFigures;
   private timer?: NodeJS.Timeout;
   private isReading = false;
@@ -87,13 +89,20 @@ export class ListenerStats implements StreambackLifecycleHooks, OnModuleDestroy 
     if (this.options.log) this.logger.log(statsLine(stats));
   }
 
-  /** None where the broker does not tell within half an interval. */
-  private async lagsOf({ lag }: StreambackListening): Promise<ReadonlyMap<string, number>> {
+  /**
+   * None where the broker does not tell within half an interval; what it tells later is for the next reading, and it is not asked again before:
+   * questions would pile up, and those of others would wait behind them.
+   */
+  private async lagsOf(listening: StreambackListening): Promise<ReadonlyMap<string, number>> {
     let lags: ReadonlyMap<string, number> = new Map();
+    let isAnswered = false;
+    const asked = this.askedLags.get(listening) ?? listening.lag();
+    this.askedLags.set(listening, asked);
     await within(
-      lag().then((read) => void (lags = read)),
+      asked.then((read) => void (lags = read)).finally(() => (isAnswered = true)),
       this.options.intervalMs / 2,
     );
+    if (isAnswered) this.askedLags.delete(listening);
     return lags;
   }
 }

@@ -42,6 +42,21 @@ describe('ListenerStats', () => {
     }
   });
 
+  it('asks for the lag again only once it was told, and tells one that came late in the next reading', async () => {
+    const told: WorkerStats[] = [];
+    const answers: ((lags: ReadonlyMap<string, number>) => void)[] = [];
+    const lag = () => new Promise<ReadonlyMap<string, number>>((resolve) => answers.push(resolve));
+    const stats = new ListenerStats({ intervalMs: 100, log: false });
+    stats.onListen({ connection: 'default', group: 'g', worker: null, patterns: ['a'], lag, tellStats: (each) => told.push(each) });
+    await eventually('three readings', () => told.length === 3);
+    expect(told.map(({ listeners }) => listeners[0]!.lag)).toEqual([null, null, null]);
+    expect(answers).toHaveLength(1);
+    answers[0]!(new Map([['a', 7]]));
+    await eventually('the late lag', () => told.at(-1)!.listeners[0]!.lag === 7);
+    await eventually('the next question', () => answers.length === 2);
+    stats.onModuleDestroy();
+  });
+
   it('counts from one reading to the next, and takes means over what was answered', () => {
     const figures = new ListenerFigures('default', 'a');
     for (let begun = 0; begun < 4; begun++) figures.begin();
