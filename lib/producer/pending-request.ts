@@ -5,7 +5,7 @@ import { feedbackTopicOf } from '../protocol/keys';
 import type { CreditWindow } from './credit-window';
 import { FrameOrder, type FrameOrderOptions } from './frame-order';
 import { remoteError } from './remote-error';
-import { deadlineExceeded, idleTimeout, uncertain } from './request-errors';
+import { answersDropped, deadlineExceeded, idleTimeout, uncertain } from './request-errors';
 import type { FeedbackForm } from './request-options';
 
 /** Who takes the answers of one request; an Rx subscriber is one. */
@@ -259,9 +259,8 @@ export class PendingRequest implements Expiring {
     const deadlinePassed = this.owner.now() >= this.deadline;
     if (this.isUncertain && !deadlinePassed) return this.fail(uncertain(pattern));
     const { droppedGroup } = this.order;
-    const more =
-      droppedGroup === undefined ? '' : `; answers of '${droppedGroup}' were dropped, 'fromGroup' is '${String(this.form.fromGroup)}'`;
-    this.fail(deadlinePassed ? deadlineExceeded(pattern, waitingFor, more) : idleTimeout(pattern, waitingFor, idleTimeoutMs, more));
+    const note = droppedGroup === undefined ? undefined : answersDropped(droppedGroup, this.form.fromGroup);
+    this.fail(deadlinePassed ? deadlineExceeded(pattern, waitingFor, note) : idleTimeout(pattern, waitingFor, idleTimeoutMs, note));
   }
 
   fail(error: unknown): void {
