@@ -68,7 +68,10 @@ export class KafkaOwnership {
     if (this.held.size === 0 || this.closed) return;
     const { dispatcher, committer, membership, drainTimeoutMs, maxHoldMs, onLeaving } = this.options;
     // The join may be another program's first, which takes partitions at once: what was handled until now must not come again.
-    if (this.protocol !== EAGER_PROTOCOL) return void (await within(committer.commit(), LAST_COMMIT_TIMEOUT_MS));
+    if (this.protocol !== EAGER_PROTOCOL) {
+      await within(committer.commit(), LAST_COMMIT_TIMEOUT_MS);
+      return;
+    }
     dispatcher.hold(true);
     onLeaving([...this.held.values()].map(placeOf));
     const heartbeat = setInterval(() => void membership.heartbeat().catch(() => undefined), HEARTBEAT_MS);
