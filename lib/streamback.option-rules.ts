@@ -35,7 +35,7 @@ const aRetryOn = (value: unknown): string | undefined =>
     : 'error classes in an array, or a function of an error';
 
 const aListOfNames = (value: unknown, path: string): string | undefined =>
-  Array.isArray(value) && value.every((each) => aName(each, path) === undefined) ? undefined : 'an array of patterns';
+  Array.isArray(value) && value.every((each) => aName(each, path) === undefined) ? undefined : 'an array of patterns as text';
 
 const RETRY_RULES: OptionRules<StreambackRetryOptions> = {
   times: aCount(0),
@@ -102,6 +102,8 @@ const KAFKA_RULES: OptionRules<StreambackKafkaOptions> = {
     partitionAssigners: `'kafka.consumer.partitionAssigners' ${DECIDED}`,
     allowAutoTopicCreation: "'kafka.consumer.allowAutoTopicCreation': use kafka.createTopics",
     groupInstanceId: STATIC_MEMBERSHIP,
+    group_instance_id: STATIC_MEMBERSHIP,
+    'group.instance.id': STATIC_MEMBERSHIP,
   }),
   producer: options<Required<StreambackKafkaOptions>['producer']>({ metadataMaxAge: aDuration(1) }),
   send: options<Required<StreambackKafkaOptions>['send']>({ acks: oneOf(-1, 0, 1), timeout: aDuration(1), compression: aCount(0, 4) }),

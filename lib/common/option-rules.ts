@@ -73,7 +73,10 @@ export function checkOptions<Options>(given: object, rules: OptionRules<Options>
     if (!Object.hasOwn(rules, name)) throw unknownOption(option, name, Object.keys(rules));
     if (value === undefined) continue;
     const wanted = rules[name as keyof Options](value, option);
-    if (wanted !== undefined) throw invalidOption(option, `'${option}' must be ${wanted}, not ${shown(value)}`);
+    if (wanted === undefined) continue;
+    const is = shown(value);
+    // It is 'an array of names' that is wanted: 'not an array' would be wrong of what has something else in it.
+    throw invalidOption(option, `'${option}' must be ${wanted}${wanted.startsWith(`${is} of`) ? '' : `, not ${is}`}`);
   }
 }
 

@@ -165,7 +165,7 @@ export class GatherRequest extends PendingRequest {
   }
 
   private answersOf({ group, values, hasEnded, error }: Part): GatheredAnswers {
-    if (!hasEnded) return { group, values, error: deadlineExceeded(this.pattern, 'next-answer', ` of '${group}'`) };
+    if (!hasEnded) return { group, values, error: deadlineExceeded(this.pattern, 'next-answer', { text: ` of '${group}'` }) };
     return error === undefined ? { group, values } : { group, values, error };
   }
 

@@ -6,7 +6,7 @@ import type { AnswerObserver } from './answer-observer';
 import type { CreditWindow } from './credit-window';
 import { FrameOrder, type FrameOrderOptions } from './frame-order';
 import { remoteError } from './remote-error';
-import { deadlineExceeded, idleTimeout, uncertain } from './request-errors';
+import { answersDropped, deadlineExceeded, idleTimeout, uncertain } from './request-errors';
 import type { FeedbackForm } from './request-options';
 
 /** What a request needs of its producer. */
@@ -274,9 +274,8 @@ export class PendingRequest implements Expiring {
     const deadlinePassed = this.owner.now() >= this.deadline;
     if (this.isUncertain && !deadlinePassed) return this.fail(uncertain(pattern));
     const { droppedGroup } = this.order;
-    const more =
-      droppedGroup === undefined ? '' : `; answers of '${droppedGroup}' were dropped, 'fromGroup' is '${String(this.form.fromGroup)}'`;
-    this.fail(deadlinePassed ? deadlineExceeded(pattern, waitingFor, more) : idleTimeout(pattern, waitingFor, idleTimeoutMs, more));
+    const note = droppedGroup === undefined ? undefined : answersDropped(droppedGroup, this.form.fromGroup);
+    this.fail(deadlinePassed ? deadlineExceeded(pattern, waitingFor, note) : idleTimeout(pattern, waitingFor, idleTimeoutMs, note));
   }
 
   fail(error: unknown): void {

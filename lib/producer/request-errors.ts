@@ -21,16 +21,36 @@ const WAITED: Record<WaitingFor, { readonly text: string; readonly remedy: strin
   'next-answer': { text: 'the next answer', remedy: 'The handler runs: raise the timeout, or have it answer more often.' },
 };
 
-/** @param more what else is to be said */
-export function deadlineExceeded(pattern: string, waitingFor: WaitingFor, more: string): StreambackTimeoutError {
-  const { text, remedy } = WAITED[waitingFor];
-  return new StreambackTimeoutError('DEADLINE_EXCEEDED', `'${pattern}' ran out of time waiting for ${text}${more}`, { waitingFor, remedy });
+/** What else is to be said of a timeout. */
+export interface TimeoutNote {
+  readonly text: string;
+  /** Instead of the usual one. */
+  readonly remedy?: string;
 }
 
-/** @param more what else is to be said */
-export function idleTimeout(pattern: string, waitingFor: WaitingFor, idleTimeoutMs: number, more: string): StreambackTimeoutError {
+const NOTHING_MORE: TimeoutNote = { text: '' };
+
+/** The request was answered, by a group that `fromGroup` does not name. */
+export const answersDropped = (group: string | null, fromGroup: string | undefined): TimeoutNote => ({
+  text: `; answers of '${String(group)}' were dropped, 'fromGroup' is '${String(fromGroup)}'`,
+  remedy: "Correct the option 'fromGroup', or see whether a service of that group runs and has a handler for the pattern.",
+});
+
+export function deadlineExceeded(pattern: string, waitingFor: WaitingFor, note: TimeoutNote = NOTHING_MORE): StreambackTimeoutError {
   const { text, remedy } = WAITED[waitingFor];
-  return new StreambackTimeoutError('IDLE_TIMEOUT', `'${pattern}' waited ${idleTimeoutMs} ms for ${text}${more}`, { waitingFor, remedy });
+  const message = `'${pattern}' ran out of time waiting for ${text}${note.text}`;
+  return new StreambackTimeoutError('DEADLINE_EXCEEDED', message, { waitingFor, remedy: note.remedy ?? remedy });
+}
+
+export function idleTimeout(
+  pattern: string,
+  waitingFor: WaitingFor,
+  idleTimeoutMs: number,
+  note: TimeoutNote = NOTHING_MORE,
+): StreambackTimeoutError {
+  const { text, remedy } = WAITED[waitingFor];
+  const message = `'${pattern}' waited ${idleTimeoutMs} ms for ${text}${note.text}`;
+  return new StreambackTimeoutError('IDLE_TIMEOUT', message, { waitingFor, remedy: note.remedy ?? remedy });
 }
 
 export const uncertain = (pattern: string): StreambackLaneError =>

@@ -8,7 +8,7 @@ import { DEFAULT_CONNECTION } from '../streamback.tokens';
 import { parseStreamsUrl } from '../streams/streams-url';
 
 /** What the streams string may say is held to the same as the options. */
-const URL_RULES = { group: CONNECTION_RULES.group, topicsPrefix: CONNECTION_RULES.topicsPrefix };
+const URL_RULES = { group: CONNECTION_RULES.group, topics_prefix: CONNECTION_RULES.topicsPrefix };
 
 /** A connection's options, checked and whole. */
 export interface ConnectionOptions {
@@ -45,7 +45,7 @@ export function connectionOptions(given: StreambackOptions): ConnectionOptions {
   if (typeof given !== 'object' || given === null) throw invalidOption('', `The options must be an object, not ${String(given)}`);
   checkOptions<StreambackOptions>(given, CONNECTION_RULES);
   const { streams, topicsPrefix, group, byDefault } = resolveStreams(given.streams);
-  checkOptions<Pick<StreambackOptions, 'group' | 'topicsPrefix'>>({ group, topicsPrefix }, URL_RULES, 'streams');
+  checkOptions({ group, topics_prefix: topicsPrefix }, URL_RULES, 'streams');
   const chosenGroup = group ?? given.group;
   if (chosenGroup === undefined) {
     throw invalidOption('group', "'group' is required: it names the service", "Add it: { group: 'reports' }.");

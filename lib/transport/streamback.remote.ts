@@ -16,8 +16,13 @@ export type RemoteAnswer<Result> =
           : Result;
 
 /** A method's arguments, without the context that its own process gives it. */
-export type RemoteArguments<Arguments extends readonly unknown[]> = Arguments extends [...infer Given, StreambackContext]
-  ? Given
+export type RemoteArguments<Arguments extends readonly unknown[]> = Arguments extends [...infer Given, infer Last]
+  ? // An `any` would pass for a context, and is an argument.
+    [unknown] extends [Last]
+    ? Arguments
+    : [Last] extends [StreambackContext]
+      ? Given
+      : Arguments
   : Arguments;
 
 /** The `@Remote` methods of a service, each a cold Observable of its answers. Those that are not remote err NO_LISTENER. */

@@ -65,8 +65,13 @@ export class KafkaOwnership {
 
   /** Awaited before each join. */
   async beforeJoin(): Promise<void> {
-    if (this.protocol !== EAGER_PROTOCOL || this.held.size === 0 || this.closed) return;
+    if (this.held.size === 0 || this.closed) return;
     const { dispatcher, committer, membership, drainTimeoutMs, maxHoldMs, onLeaving } = this.options;
+    // The join may be another program's first, which takes partitions at once: what was handled until now must not come again.
+    if (this.protocol !== EAGER_PROTOCOL) {
+      await within(committer.commit(), LAST_COMMIT_TIMEOUT_MS);
+      return;
+    }
     dispatcher.hold(true);
     onLeaving([...this.held.values()].map(placeOf));
     const heartbeat = setInterval(() => void membership.heartbeat().catch(() => undefined), HEARTBEAT_MS);

@@ -133,6 +133,7 @@ export class KafkaProducer {
     const { topics, publishTimeoutMs, address } = this.settings;
     const until = Date.now() + publishTimeoutMs;
     const mayCreate = (): boolean => topic.waiting.some(({ createTopic }) => createTopic);
+    let last: StreambackConnectionError | undefined;
     for (;;) {
       const create = mayCreate();
       try {
@@ -141,10 +142,8 @@ export class KafkaProducer {
           return topics.waitFor(topic.name);
         };
         topic.partitions = await limited(lookUp(), Math.max(until - Date.now(), 0), () => {
-          return new StreambackConnectionError(
-            'UNREACHABLE',
-            `Kafka at ${address} did not say within ${publishTimeoutMs} ms where '${topic.name}' is`,
-          );
+          const message = `Kafka at ${address} did not say within ${publishTimeoutMs} ms where '${topic.name}' is`;
+          return new StreambackConnectionError('UNREACHABLE', last ? `${message}: ${last.message}` : message, { cause: last });
         });
         topic.checkedAt = Date.now();
         topic.lookup = undefined;
@@ -157,6 +156,7 @@ export class KafkaProducer {
         if (failure.code === 'UNKNOWN_TOPIC' && !create && mayCreate()) continue;
         // A broker that cannot be reached may come back; all else is an answer.
         if (failure.code === 'UNREACHABLE' && Date.now() < until) {
+          last = failure;
           this.onTrouble(failure);
           await new Promise((resolve) => setTimeout(resolve, 200));
           continue;

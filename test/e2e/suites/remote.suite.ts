@@ -22,7 +22,15 @@ import { Ctx, Payload, RpcException } from '@nestjs/microservices';
 import { IsInt } from 'class-validator';
 import { isObservable, lastValueFrom, map, type Observable, range, take, throwError, toArray } from 'rxjs';
 import { afterAll, beforeAll, describe, expect, expectTypeOf, it } from 'vitest';
-import { Remote, StreambackClient, StreambackContext, StreambackModule, type StreambackRemote, StreambackServer } from '../../../lib';
+import {
+  Remote,
+  type RemoteArguments,
+  StreambackClient,
+  StreambackContext,
+  StreambackModule,
+  type StreambackRemote,
+  StreambackServer,
+} from '../../../lib';
 import { eventually } from '../../support/eventually';
 import { freshName } from '../../support/fresh-name';
 
@@ -232,6 +240,9 @@ export function remoteSuite(title: string, streams: () => string, { tellsAbsence
       expect(await one(sum)).toBe(5);
       expect(await one(reports.inherited())).toBe('by ReportsService');
       expectTypeOf(reports.promised).parameters.toEqualTypeOf<[{ at?: Date; list: number[] }]>();
+      expectTypeOf<RemoteArguments<[id: number, context: StreambackContext]>>().toEqualTypeOf<[id: number]>();
+      expectTypeOf<RemoteArguments<[id: number, any: any]>>().toEqualTypeOf<[id: number, any: any]>();
+      expectTypeOf<RemoteArguments<[]>>().toEqualTypeOf<[]>();
     });
 
     it('arguments and results are data', async () => {

@@ -326,7 +326,13 @@ describe('Producer, with feedback lists', () => {
     await write(request.id, answer(1));
     await pass(1_100);
     expect(seen).toMatchObject([
-      { error: { code: 'IDLE_TIMEOUT', message: expect.stringContaining("answers of 'py' were dropped, 'fromGroup' is 'mine'") } },
+      {
+        error: {
+          code: 'IDLE_TIMEOUT',
+          message: expect.stringContaining("answers of 'py' were dropped, 'fromGroup' is 'mine'"),
+          remedy: expect.stringContaining("'fromGroup'"),
+        },
+      },
     ]);
   });
 });

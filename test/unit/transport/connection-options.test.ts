@@ -18,6 +18,10 @@ describe('options of requests and lists', () => {
     [{ defaultRequestOptions: { fromGroup: '' } }, 'defaultRequestOptions.fromGroup', 'a string that is not empty'],
     [{ listenOnly: 'echo' }, 'listenOnly', 'an array of patterns'],
     [{ listenOnly: [''] }, 'listenOnly', 'an array of patterns'],
+    [{ listenOnly: [{ cmd: 'sum' }] }, 'listenOnly', "'listenOnly' must be an array of patterns as text"],
+    [{ streams: 'main=kafka://a&topics_prefix=a/b' }, 'streams.topics_prefix', '"a/b"'],
+    [{ kafka: { consumer: { group_instance_id: 'a' } } }, 'kafka.consumer.group_instance_id', 'Static membership'],
+    [{ kafka: { consumer: { 'group.instance.id': 'a' } } }, 'kafka.consumer.group.instance.id', 'Static membership'],
     [{ bigint: 1 }, 'bigint', 'true or false'],
     [{ kafka: { partitioner: 'java' } }, 'kafka.partitioner', '"murmur2" or "crc32"'],
   ])('%j is refused by name', (options, option, text) => {
@@ -25,6 +29,13 @@ describe('options of requests and lists', () => {
       expect.objectContaining({ code: 'INVALID_OPTION', option, message: expect.stringContaining(text) }),
     );
   });
+
+  it.each([[{ listenOnly: [1] }], [{ requestOptions: { old: 'list' } }]])(
+    'does not say that it wants an array and not an array: %j',
+    (options) => {
+      expect(() => made(options)).toThrow(expect.objectContaining({ message: expect.not.stringMatching(/, not an (array|object)$/) }));
+    },
+  );
 
   it('has defaults', () => {
     expect(made({})).toMatchObject({ requestOptions: {}, listenOnly: undefined, bigint: false });

@@ -1,6 +1,7 @@
 import type { EachBatchPayload, KafkaMessage } from 'kafkajs';
 import { expect, it } from 'vitest';
 import { SILENT_LOGGER } from '../../../../lib/common/logger';
+import { COOPERATIVE_PROTOCOL } from '../../../../lib/streams/kafka/kafka.assigner';
 import type { KafkaCommitter } from '../../../../lib/streams/kafka/kafka.committer';
 import { KafkaDispatcher } from '../../../../lib/streams/kafka/kafka.dispatcher';
 import type { GroupMembership } from '../../../../lib/streams/kafka/kafka.membership';
@@ -89,4 +90,37 @@ it('M2: a jump of the log is believed when it comes twice in a row, and not afte
   expect(fetched(0, FIRST + 50)).toBe(true);
   deliveries[0]!.settle();
   expect(delivered).toEqual([`0:${FIRST}`, `0:${FIRST + 50}`]);
+});
+
+it('commits what was handled before each join: another program that comes takes partitions at once', async () => {
+  let commits = 0;
+  const dispatcher = new KafkaDispatcher({
+    maxInFlight: 1,
+    topics: 1,
+    maxUncommitted: 100,
+    rank: () => 1,
+    onCommitNear: () => {},
+    setPaused: () => {},
+    onDelivery: () => {},
+  });
+  const membership = { generation: 1, missedRound: false, confirm: () => {}, committed: () => new Promise(() => {}) };
+  const ownership = new KafkaOwnership({
+    membership: membership as unknown as GroupMembership,
+    dispatcher,
+    committer: { commit: async () => (commits += 1) > 0 } as unknown as KafkaCommitter,
+    setPaused: () => {},
+    seek: () => {},
+    fromBeginning: true,
+    drainTimeoutMs: 0,
+    maxHoldMs: 0,
+    onRebalance: () => {},
+    onLeaving: () => {},
+    onReady: () => {},
+    logger: SILENT_LOGGER,
+  });
+  await ownership.beforeJoin();
+  expect(commits).toBe(0);
+  ownership.onJoin({ t: [0] }, COOPERATIVE_PROTOCOL);
+  await ownership.beforeJoin();
+  expect(commits).toBe(1);
 });

@@ -1,5 +1,6 @@
 import type { Kafka, Producer, ProducerBatch } from 'kafkajs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { StreambackConnectionError } from '../../../../lib/common/errors';
 import { KafkaProducer } from '../../../../lib/streams/kafka/kafka.producer';
 import { partitionOfKey } from '../../../../lib/streams/kafka/kafka.partitioner';
 import type { KafkaTopics } from '../../../../lib/streams/kafka/kafka.topics';
@@ -85,6 +86,20 @@ describe('KafkaProducer', () => {
     expect(await published).toMatchObject({ code: 'UNREACHABLE', message: expect.stringContaining('host:9092') });
     bench.lookUp = () => Promise.resolve(6);
     await bench.publish();
+  });
+
+  it('says what went wrong last where it was told something until publishTimeoutMs was over', async () => {
+    const bench = new Bench();
+    const closed = new StreambackConnectionError('UNREACHABLE', 'Closed connection');
+    bench.lookUp = () => Promise.reject(closed);
+    setTimeout(() => (bench.lookUp = () => new Promise(() => undefined)), 1_000);
+    const published = bench.publish().catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(await published).toMatchObject({
+      code: 'UNREACHABLE',
+      message: expect.stringMatching(/did not say .*: Closed connection$/),
+      cause: closed,
+    });
   });
 
   it('places messages anew when their topic was made anew with fewer partitions', async () => {
