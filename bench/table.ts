@@ -1,71 +1,127 @@
-import type { Result } from './round';
+import { figure, pairedRatios, spreadOf, spreadText } from './figures';
+import { REFERENCE } from './peers';
+import type { PeerRow, WorkloadRow } from './rows';
 
-/** The results of all rounds as Markdown: a table of figures, and one of ratios between peers. */
-export function report(results: readonly Result[], subject: string): string {
-  const workloads = [...new Set(results.map(({ workload }) => workload))];
-  const peers = [...new Set(results.map(({ peer }) => peer))];
-  const of = (workload: string, peer: string) => results.filter((result) => result.workload === workload && result.peer === peer);
-  const figures = workloads.flatMap((workload) => peers.map((peer) => figuresRow(workload, peer, of(workload, peer))));
-  const others = peers.includes(subject) ? peers.filter((peer) => peer !== subject) : [];
-  const ratios = workloads.flatMap((workload) =>
-    others.map((other) => ratioRow(`${workload} | ${subject} : ${other}`, of(workload, subject), of(workload, other))),
-  );
-  return [
-    '| workload | peer | rate /s, median (min-max) | p50 ms | p99 ms | CPU us a message, client + server | lost | twice | out of order |',
-    '|---|---|--:|--:|--:|--:|--:|--:|--:|',
-    ...figures,
-    ...(ratios.length > 0
-      ? ['', '| workload | ratio, median (min-max) | rate | p50 time | CPU a message |', '|---|---|--:|--:|--:|', ...ratios]
-      : []),
-  ].join('\n');
+const HEADINGS: readonly (readonly [heading: string, rule: string])[] = [
+  ['workload', '---'],
+  ['peer', '---'],
+  ['rate /s, median (min-max)', '--:'],
+  [`x ${REFERENCE}`, '--:'],
+  ['p50 ms', '--:'],
+  ['p99 ms', '--:'],
+  ['CPU us a message, client + server', '--:'],
+  ['brokers us', '--:'],
+  ['lost', '--:'],
+  ['twice', '--:'],
+  ['out of order', '--:'],
+  ['RSS MB, client + server', '--:'],
+  ['notes', '---'],
+];
+
+const PEER_HEADINGS: typeof HEADINGS = [
+  ['peer', '---'],
+  ['server: start to ready, ms', '--:'],
+  ['client: start to first answer, ms', '--:'],
+  ['of which the first call', '--:'],
+  ['idle, % of a core, client + server', '--:'],
+  ['RSS MB at rest, client + server', '--:'],
+  ['RSS MB after load', '--:'],
+];
+
+/** All workloads and peers in one Markdown table, those of a workload together, in the order they came in. */
+export function workloadTable(rows: readonly WorkloadRow[], peers: readonly string[]): string {
+  const workloads = [...new Set(rows.map(({ workload }) => workload))];
+  const lines = workloads.flatMap((workload) => {
+    const ofPeer = (peer: string): WorkloadRow[] => rows.filter((row) => row.workload === workload && row.peer === peer);
+    const measured = peers.filter((peer) => ofPeer(peer).length > 0);
+    return measured.map((peer) => cellsOf(workload, peer, ofPeer(peer), ofPeer(REFERENCE)));
+  });
+  return markdown(HEADINGS, lines);
 }
 
-function figuresRow(workload: string, peer: string, results: readonly Result[]): string {
-  const middle = (pick: (result: Result) => number): string => figure(median(results.map(pick)));
-  const sum = (pick: (result: Result) => number): number => results.reduce((total, result) => total + pick(result), 0);
-  const client = median(results.map(({ clientMicros }) => clientMicros));
-  const server = median(results.map(({ serverMicros }) => serverMicros));
-  const cells = [
+/** What holds for a peer whatever it is measured with. */
+export function peerTable(rows: readonly PeerRow[], peers: readonly string[]): string {
+  const lines = peers.flatMap((peer) => {
+    const own = rows.filter((row) => row.peer === peer);
+    return own.length > 0 ? [peerCells(peer, own)] : [];
+  });
+  return markdown(PEER_HEADINGS, lines);
+}
+
+function cellsOf(workload: string, peer: string, rows: readonly WorkloadRow[], reference: readonly WorkloadRow[]): string[] {
+  const middle = (pick: (row: WorkloadRow) => number | undefined): number | undefined => medianOf(rows, pick);
+  const total = (pick: (row: WorkloadRow) => number): string => String(rows.reduce((sum, row) => sum + pick(row), 0));
+  return [
     workload,
     peer,
-    spread(results.map(({ ratePerSecond }) => ratePerSecond)),
-    middle(({ p50Ms }) => p50Ms),
-    middle(({ p99Ms }) => p99Ms),
-    `${figure(client + server)} (${figure(client)} + ${figure(server)})`,
-    sum(({ lost }) => lost),
-    sum(({ duplicates }) => duplicates),
-    sum(({ disordered }) => disordered),
+    spreadText(spreadOf(rows.map(({ ratePerSecond }) => ratePerSecond))),
+    spreadText(spreadOf(pairedRatios(rows, reference, ({ ratePerSecond }) => ratePerSecond))),
+    figure(middle(({ p50Ms }) => p50Ms)),
+    figure(middle(({ p99Ms }) => p99Ms)),
+    sumText(
+      rows,
+      ({ clientMicros }) => clientMicros,
+      ({ serverMicros }) => serverMicros,
+    ),
+    figure(middle(({ brokersMicros }) => brokersMicros)),
+    total(({ lost }) => lost),
+    total(({ twice }) => twice),
+    total(({ disordered }) => disordered),
+    sumText(
+      rows,
+      ({ clientBytes }) => clientBytes / 1e6,
+      ({ serverBytes }) => serverBytes / 1e6,
+    ),
+    notesOf(
+      middle(({ firstItemMs }) => firstItemMs),
+      rows.flatMap(({ waiting }) => waiting ?? []),
+    ),
   ];
-  return `| ${cells.join(' | ')} |`;
 }
 
-/** Ratios are taken within a round, where both peers had the same machine. */
-function ratioRow(title: string, ours: readonly Result[], theirs: readonly Result[]): string {
-  const ratio = (pick: (result: Result) => number): string => {
-    const ratios = ours.map((result, round) => pick(result) / pick(theirs[round]!)).filter(Number.isFinite);
-    return spread(ratios);
-  };
-  const cells = [
-    ratio(({ ratePerSecond }) => ratePerSecond),
-    ratio(({ p50Ms }) => p50Ms),
-    ratio(({ clientMicros, serverMicros }) => clientMicros + serverMicros),
+function peerCells(peer: string, rows: readonly PeerRow[]): string[] {
+  const spread = (pick: (row: PeerRow) => number): string => spreadText(spreadOf(rows.map(pick)));
+  return [
+    peer,
+    spread(({ serverReadyMs }) => serverReadyMs),
+    spread(({ firstAnswerMs }) => firstAnswerMs),
+    figure(medianOf(rows, ({ firstCallMs }) => firstCallMs)),
+    sumText(
+      rows,
+      ({ idleClientShare = NaN }) => idleClientShare * 100,
+      ({ idleServerShare = NaN }) => idleServerShare * 100,
+    ),
+    sumText(
+      rows,
+      ({ restClientBytes }) => restClientBytes / 1e6,
+      ({ restServerBytes }) => restServerBytes / 1e6,
+    ),
+    sumText(
+      rows,
+      ({ loadedClientBytes }) => loadedClientBytes / 1e6,
+      ({ loadedServerBytes }) => loadedServerBytes / 1e6,
+    ),
   ];
-  return `| ${title} | ${cells.join(' | ')} |`;
 }
 
-function spread(values: readonly number[]): string {
-  if (values.length === 0) return '-';
-  return `${figure(median(values))} (${figure(Math.min(...values))}-${figure(Math.max(...values))})`;
+function notesOf(firstItemMs: number | undefined, waiting: readonly number[]): string {
+  if (waiting.length > 0) return `at most ${figure(Math.max(...waiting))} waiting`;
+  return firstItemMs === undefined ? '' : `first item p50 ${figure(firstItemMs)} ms`;
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+/** `both (client + server)`, of medians. */
+function sumText<Row>(rows: readonly Row[], ofClient: (row: Row) => number, ofServer: (row: Row) => number): string {
+  const client = medianOf(rows, ofClient);
+  const server = medianOf(rows, ofServer);
+  if (client === undefined || server === undefined) return figure(undefined);
+  return `${figure(client + server)} (${figure(client)} + ${figure(server)})`;
 }
 
-/** Three significant digits; thousands in full. */
-function figure(value: number): string {
-  if (value === 0) return '-';
-  return value >= 1_000 ? Math.round(value).toLocaleString('en') : value.toPrecision(3);
+function medianOf<Row>(rows: readonly Row[], pick: (row: Row) => number | undefined): number | undefined {
+  return spreadOf(rows.map(pick).filter((value): value is number => value !== undefined && Number.isFinite(value)))?.median;
+}
+
+function markdown(headings: typeof HEADINGS, lines: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  return [line(headings.map(([heading]) => heading)), line(headings.map(([, rule]) => rule)), ...lines.map(line)].join('\n');
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { Kafka, logLevel, type Producer, type TopicMessages } from 'kafkajs';
 import { handled } from '../handled';
-import { itemsOf, type Item, type Message, type Peer, type Venue } from '../peer';
+import type { Item, Message, Peer, Venue } from '../peer';
 
 /** What crosses Kafka, and what crosses Redis; the last answer of a request ends it. */
 interface Request {
@@ -17,6 +17,8 @@ interface Answer {
 
 /** kafkajs groups a batch in quadratic time. */
 const MAX_BATCH = 1_000;
+/** What a broker takes for one partition by default. */
+const MAX_BATCH_BYTES = 1_000_000;
 const MAX_PUSH = 1_000;
 const COMMIT_INTERVAL_MS = 1_000;
 
@@ -40,7 +42,7 @@ class BatchedSender {
 
   private async run(): Promise<void> {
     while (this.waiting.length > 0) {
-      const batch = this.waiting.splice(0, MAX_BATCH);
+      const batch = this.waiting.splice(0, this.nextSize());
       const byTopic = new Map<string, TopicMessages>();
       for (const { topic, value } of batch) {
         const group = byTopic.get(topic);
@@ -53,6 +55,15 @@ class BatchedSender {
       );
     }
     this.sending = false;
+  }
+
+  private nextSize(): number {
+    let size = 0;
+    for (let bytes = 0; size < Math.min(this.waiting.length, MAX_BATCH); size++) {
+      bytes += this.waiting[size]!.value.length;
+      if (bytes > MAX_BATCH_BYTES && size > 0) break;
+    }
+    return size;
   }
 }
 
@@ -90,7 +101,7 @@ export const peer: Peer = {
       if (!request) return;
       const { id, inbox } = request;
       if (topic === topics.calls) return replies.add(inbox, { id, value: message, end: true });
-      for (const item of itemsOf(message)) replies.add(inbox, { id, value: item, end: item.id === message.items! - 1 });
+      for (const item of handled.itemsOf(message)) replies.add(inbox, { id, value: item, end: item.id === message.items! - 1 });
     };
     await consumer.connect();
     await consumer.subscribe({ topics: [topics.events, topics.calls, topics.streams], fromBeginning: true });

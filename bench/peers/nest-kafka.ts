@@ -5,7 +5,7 @@ import { ClientKafka, EventPattern, MessagePattern, Payload, Transport, type Mic
 import { logLevel } from 'kafkajs';
 import { from, type Observable } from 'rxjs';
 import { handled } from '../handled';
-import { itemsOf, type Item, type Message, type Peer, type Venue } from '../peer';
+import type { Item, Message, Peer, Venue } from '../peer';
 import { nestClient } from './nest-client';
 
 const clientOptions = ({ brokers }: Venue) => ({ brokers: [...brokers], logLevel: logLevel.NOTHING });
@@ -28,7 +28,7 @@ function serverModule({ topics }: Venue): new () => object {
     @MessagePattern(topics.streams)
     onStream(@Payload() message: Message): Observable<Item> {
       handled.note(message);
-      return from(itemsOf(message));
+      return from(handled.itemsOf(message));
     }
   }
 

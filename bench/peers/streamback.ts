@@ -4,7 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import { EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
 import { StreambackClient, StreambackModule, StreambackServer } from '../../lib';
 import { handled } from '../handled';
-import { itemsOf, type Item, type Message, type Peer, type Venue } from '../peer';
+import type { Item, Message, Peer, Venue } from '../peer';
 import { nestClient } from './nest-client';
 
 const streams = ({ brokers, redisUrl }: Venue): string => `main=kafka://${brokers.join(',')}&feedback=${redisUrl}`;
@@ -29,7 +29,7 @@ function serverModule(venue: Venue): new () => object {
     @MessagePattern(streamed)
     *onStream(@Payload() message: Message): Generator<Item> {
       handled.note(message);
-      yield* itemsOf(message);
+      yield* handled.itemsOf(message);
     }
   }
 
@@ -54,6 +54,6 @@ export const peer: Peer = {
   async startClient(venue) {
     const client = new StreambackClient({ group: 'bench-client', streams: streams(venue) });
     await client.connect();
-    return nestClient(client, venue.topics);
+    return { ...nestClient(client, venue.topics), read: (message) => client.open<Item>(venue.topics.streams, message) };
   },
 };

@@ -1,0 +1,67 @@
+import { parseArgs } from 'node:util';
+import { PEERS, type PeerEntry } from './peers';
+import { FULL_SECONDS, WORKLOADS, type Workload } from './workloads';
+
+/** What a run of the bench does. */
+export interface BenchOptions {
+  readonly peers: readonly PeerEntry[];
+  readonly workloads: readonly Workload[];
+  readonly rounds: number;
+  /** Of each measurement. */
+  readonly seconds: number;
+  /** How long each peer is watched while it has nothing to do; 0: not at all. */
+  readonly idleSeconds: number;
+  readonly pinned: boolean;
+  /** Folder for CPU profiles, one a process and workload. */
+  readonly profile?: string;
+  /** The same for allocations. */
+  readonly heapProfile?: string;
+  /** File for what was measured, as it was measured. */
+  readonly json?: string;
+}
+
+const OPTIONS = {
+  peers: { type: 'string' },
+  workloads: { type: 'string' },
+  rounds: { type: 'string', default: '3' },
+  seconds: { type: 'string', default: String(FULL_SECONDS) },
+  idle: { type: 'string', default: '5' },
+  'no-pin': { type: 'boolean', default: false },
+  profile: { type: 'string' },
+  'heap-profile': { type: 'string' },
+  json: { type: 'string' },
+} as const;
+
+/** @throws Error that says what is right, where an argument is not */
+export function parseArguments(args: readonly string[]): BenchOptions {
+  const { values } = parseArgs({ args: [...args], options: OPTIONS });
+  return {
+    peers: chosen('peers', PEERS, values.peers),
+    workloads: chosen('workloads', WORKLOADS, values.workloads),
+    rounds: Math.ceil(numberOf('rounds', values.rounds, Number.MIN_VALUE)),
+    seconds: numberOf('seconds', values.seconds, Number.MIN_VALUE),
+    idleSeconds: numberOf('idle', values.idle, 0),
+    pinned: !values['no-pin'],
+    profile: values.profile,
+    heapProfile: values['heap-profile'],
+    json: values.json,
+  };
+}
+
+/** Those that are named, in their own order; all without a name. */
+function chosen<Named extends { readonly name: string }>(
+  option: string,
+  all: readonly Named[],
+  text: string | undefined,
+): readonly Named[] {
+  const names = text?.split(',').filter((name) => name !== '') ?? [];
+  const unknown = names.find((name) => all.every((each) => each.name !== name));
+  if (unknown !== undefined) throw new Error(`--${option} knows no '${unknown}'; there are ${all.map(({ name }) => name).join(', ')}`);
+  return names.length === 0 ? all : all.filter(({ name }) => names.includes(name));
+}
+
+function numberOf(option: string, text: string, least: number): number {
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isFinite(value) && value >= least) return value;
+  throw new Error(`--${option} must be a number ${least === 0 ? 'from 0 on' : 'above 0'}, not '${text}'`);
+}
