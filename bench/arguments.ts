@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { PEERS, type PeerEntry } from './peers';
+import { PEERS, REFERENCE, SUBJECT, type PeerEntry } from './peers';
 import { FULL_SECONDS, WORKLOADS, type Workload } from './workloads';
 
 /** What a run of the bench does. */
@@ -18,33 +18,50 @@ export interface BenchOptions {
   readonly heapProfile?: string;
   /** File for what was measured, as it was measured. */
   readonly json?: string;
+  /** Tables as GitHub shows them, not for a terminal. */
+  readonly markdown: boolean;
 }
 
 const OPTIONS = {
   peers: { type: 'string' },
   workloads: { type: 'string' },
-  rounds: { type: 'string', default: '3' },
-  seconds: { type: 'string', default: String(FULL_SECONDS) },
-  idle: { type: 'string', default: '5' },
+  rounds: { type: 'string' },
+  seconds: { type: 'string' },
+  idle: { type: 'string' },
+  short: { type: 'boolean', default: false },
   'no-pin': { type: 'boolean', default: false },
   profile: { type: 'string' },
   'heap-profile': { type: 'string' },
   json: { type: 'string' },
+  markdown: { type: 'boolean', default: false },
 } as const;
+
+/** What is run without a word. */
+const FULL = { peers: '', workloads: '', rounds: '3', seconds: String(FULL_SECONDS), idle: '5' };
+/** What shows that the bench itself works, with some hundred messages each. */
+const SHORT: typeof FULL = {
+  peers: `${REFERENCE},${SUBJECT}`,
+  workloads: 'oneway,rpc10,stream100,rpc100-16k,slow-reader',
+  rounds: '1',
+  seconds: '0.05',
+  idle: '0.1',
+};
 
 /** @throws Error that says what is right, where an argument is not */
 export function parseArguments(args: readonly string[]): BenchOptions {
   const { values } = parseArgs({ args: [...args], options: OPTIONS });
+  const { peers, workloads, rounds, seconds, idle } = values.short ? SHORT : FULL;
   return {
-    peers: chosen('peers', PEERS, values.peers),
-    workloads: chosen('workloads', WORKLOADS, values.workloads),
-    rounds: Math.ceil(numberOf('rounds', values.rounds, Number.MIN_VALUE)),
-    seconds: numberOf('seconds', values.seconds, Number.MIN_VALUE),
-    idleSeconds: numberOf('idle', values.idle, 0),
+    peers: chosen('peers', PEERS, values.peers ?? peers),
+    workloads: chosen('workloads', WORKLOADS, values.workloads ?? workloads),
+    rounds: Math.ceil(numberOf('rounds', values.rounds ?? rounds, Number.MIN_VALUE)),
+    seconds: numberOf('seconds', values.seconds ?? seconds, Number.MIN_VALUE),
+    idleSeconds: numberOf('idle', values.idle ?? idle, 0),
     pinned: !values['no-pin'],
     profile: values.profile,
     heapProfile: values['heap-profile'],
     json: values.json,
+    markdown: values.markdown,
   };
 }
 

@@ -24,16 +24,29 @@ interface Rounded {
   readonly round: number;
 }
 
+/** What is compared of a row; undefined where it was not measured. */
+type Pick<Row> = (row: Row) => number | undefined;
+
 /** Ratios are taken within a round, where both had the same machine; a round that only one was measured in has none. */
-export function pairedRatios<Row extends Rounded>(
+export function pairedRatios<Row extends Rounded>(rows: readonly Row[], others: readonly Row[], pick: Pick<Row>): number[] {
+  return paired(rows, others, pick, (own, other) => own / other);
+}
+
+/** As {@link pairedRatios}. */
+export function pairedDifferences<Row extends Rounded>(rows: readonly Row[], others: readonly Row[], pick: Pick<Row>): number[] {
+  return paired(rows, others, pick, (own, other) => own - other);
+}
+
+function paired<Row extends Rounded>(
   rows: readonly Row[],
   others: readonly Row[],
-  pick: (row: Row) => number | undefined,
+  pick: Pick<Row>,
+  compare: (own: number, other: number) => number,
 ): number[] {
   return rows.flatMap((row) => {
     const other = others.find(({ round }) => round === row.round);
-    const ratio = (pick(row) ?? NaN) / (other ? (pick(other) ?? NaN) : NaN);
-    return Number.isFinite(ratio) ? [ratio] : [];
+    const result = compare(pick(row) ?? NaN, other ? (pick(other) ?? NaN) : NaN);
+    return Number.isFinite(result) ? [result] : [];
   });
 }
 

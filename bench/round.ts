@@ -104,10 +104,20 @@ export async function runRound(entry: PeerEntry, servers: Servers, options: Roun
   }
 }
 
-async function report({ client, server }: Pair, run: number): Promise<{ client: ProcessReport; server: ProcessReport }> {
+interface Reports {
+  readonly client: ProcessReport;
+  readonly server: ProcessReport;
+}
+
+/** What one process for both takes, is the client's. */
+async function report({ client, server }: Pair, run: number): Promise<Reports> {
   const of = (process: PeerProcess): Promise<ProcessReport> => process.ask({ command: 'report', run });
-  const [clientReport, serverReport] = await Promise.all([of(client), of(server)]);
-  return { client: clientReport, server: serverReport };
+  if (client !== server) {
+    const [clientReport, serverReport] = await Promise.all([of(client), of(server)]);
+    return { client: clientReport, server: serverReport };
+  }
+  const both = await of(client);
+  return { client: both, server: { ...both, cpuMicros: 0, rssBytes: 0 } };
 }
 
 /** Share of a core that connected processes take while nothing is asked of them. */
@@ -123,7 +133,7 @@ async function idleShare(pair: Pair, seconds: number): Promise<{ client: number;
 type Figures = Omit<WorkloadRow, 'round' | 'peer' | 'workload'>;
 
 async function measured(pair: Pair, servers: Servers, workload: Workload, extent: Extent): Promise<Figures> {
-  const { client, server } = pair;
+  const { client } = pair;
   const run = ++lastRun;
   const before = await report(pair, run);
   const brokersBefore = servers.cpuMicros();
@@ -140,8 +150,7 @@ async function measured(pair: Pair, servers: Servers, workload: Workload, extent
     p99Ms: sending.p99Ms || undefined,
     firstItemMs: sending.firstItemMs || undefined,
     clientMicros: sending.cpuMicros / sending.received,
-    // Both halves in one process are counted at the client.
-    serverMicros: client === server ? 0 : (after.server.cpuMicros - before.server.cpuMicros) / sending.received,
+    serverMicros: (after.server.cpuMicros - before.server.cpuMicros) / sending.received,
     brokersMicros: brokersMicros / sending.received,
     lost: isOneWay ? sending.sent - after.server.handled : sending.lost,
     twice: sending.twice + after.server.twice,
@@ -174,7 +183,7 @@ function watchWaiting(pair: Pair, run: number): { stop(): Promise<number> } {
 }
 
 /** The reports once the server has handled all, or has stood still for long. */
-async function handledAll(pair: Pair, run: number, sent: number): Promise<{ client: ProcessReport; server: ProcessReport }> {
+async function handledAll(pair: Pair, run: number, sent: number): Promise<Reports> {
   let progressAt = performance.now();
   let reports = await report(pair, run);
   while (reports.server.handled < sent && performance.now() - progressAt < STALLED_MS) {

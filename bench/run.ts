@@ -1,12 +1,15 @@
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { parseArguments, type BenchOptions } from './arguments';
+import { markdownOf, plainOf, type Table } from './layout';
 import { PEERS, REFERENCE, type PeerEntry } from './peers';
 import { pin, type Pinning } from './pinning';
 import { RoundFailure, runRound } from './round';
 import type { PeerRow, WorkloadRow } from './rows';
 import { startServers, type ServerName, type Servers } from './servers';
-import { peerTable, workloadTable } from './table';
+import { peerTable, targetTable, workloadTable } from './table';
+import { TARGETS } from './targets';
+import { judge } from './verdicts';
 import { WORKLOADS } from './workloads';
 
 /** All that was measured, as `--json` writes it. */
@@ -18,7 +21,9 @@ export interface Measured {
   readonly options: { readonly rounds: number; readonly seconds: number };
   readonly workloads: readonly WorkloadRow[];
   readonly peers: readonly PeerRow[];
-  /** Peers that were not measured, or not in each round, and why. */
+  /** Peers that could not be measured here, and why. */
+  readonly skipped: readonly string[];
+  /** Peers that failed in a round, and how. */
   readonly failures: readonly string[];
 }
 
@@ -47,8 +52,17 @@ async function main(): Promise<void> {
   }
   if (options.json) writeFileSync(options.json, `${JSON.stringify(measured, undefined, 1)}\n`);
   const names = options.peers.map(({ name }) => name);
-  console.log([workloadTable(measured.workloads, names), peerTable(measured.peers, names), ...measured.failures].join('\n\n'));
+  console.log(reportOf(measured, names, options.markdown ? markdownOf : plainOf));
   if (measured.failures.length > 0) process.exitCode = 1;
+}
+
+function reportOf({ workloads, peers, skipped, failures }: Measured, names: readonly string[], textOf: (table: Table) => string): string {
+  const judged = TARGETS.flatMap((target) => judge(target, workloads, peers) ?? []);
+  return [
+    ...[workloadTable(workloads, names), peerTable(peers, names), targetTable(judged)].filter(({ lines }) => lines.length > 0).map(textOf),
+    ...skipped.map((reason) => `skipped: ${reason}`),
+    ...failures.map((reason) => `failed: ${reason}`),
+  ].join('\n\n');
 }
 
 const reference = PEERS.find(({ name }) => name === REFERENCE)!;
@@ -66,7 +80,7 @@ async function warmUpBrokers(servers: Servers, { seconds }: BenchOptions, pinnin
   await runRound(reference, servers, { round: 0, workloads, seconds, idleSeconds: 0, pinning, recordings: {} });
 }
 
-type Collected = Pick<Measured, 'workloads' | 'peers' | 'failures'>;
+type Collected = Pick<Measured, 'workloads' | 'peers' | 'skipped' | 'failures'>;
 
 /** There and back through the peers, so that none is always the one after the same other. */
 async function runRounds(
@@ -76,10 +90,11 @@ async function runRounds(
 ): Promise<Collected> {
   const workloads: WorkloadRow[] = [];
   const peerRows: PeerRow[] = [];
+  const skipped: string[] = [];
   const failures: string[] = [];
   const able = peers.filter(({ name, needs }) => {
     const lacking = needs.find((need) => missing[need]);
-    if (lacking) failures.push(`${name}: ${missing[lacking]}`);
+    if (lacking) skipped.push(`${name}: ${missing[lacking]}`);
     return !lacking;
   });
   for (let round = 1; round <= rounds; round++) {
@@ -96,7 +111,7 @@ async function runRounds(
       }
     }
   }
-  return { workloads, peers: peerRows, failures };
+  return { workloads, peers: peerRows, skipped, failures };
 }
 
 main().catch((error: unknown) => {

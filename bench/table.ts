@@ -1,51 +1,77 @@
 import { figure, pairedRatios, spreadOf, spreadText } from './figures';
+import type { Heading, Table } from './layout';
 import { REFERENCE } from './peers';
 import type { PeerRow, WorkloadRow } from './rows';
+import type { Judged } from './verdicts';
 
-const HEADINGS: readonly (readonly [heading: string, rule: string])[] = [
-  ['workload', '---'],
-  ['peer', '---'],
-  ['rate /s, median (min-max)', '--:'],
-  [`x ${REFERENCE}`, '--:'],
-  ['p50 ms', '--:'],
-  ['p99 ms', '--:'],
-  ['CPU us a message, client + server', '--:'],
-  ['brokers us', '--:'],
-  ['lost', '--:'],
-  ['twice', '--:'],
-  ['out of order', '--:'],
-  ['RSS MB, client + server', '--:'],
-  ['notes', '---'],
+const HEADINGS: readonly Heading[] = [
+  { text: 'workload' },
+  { text: 'peer' },
+  { text: 'rate /s, median (min-max)', isNumber: true },
+  { text: `x ${REFERENCE}`, isNumber: true },
+  { text: 'p50 ms', isNumber: true },
+  { text: 'p99 ms', isNumber: true },
+  { text: 'CPU us a message, client + server', isNumber: true },
+  { text: 'brokers us', isNumber: true },
+  { text: 'lost', isNumber: true },
+  { text: 'twice', isNumber: true },
+  { text: 'out of order', isNumber: true },
+  { text: 'RSS MB, client + server', isNumber: true },
+  { text: 'notes' },
 ];
 
-const PEER_HEADINGS: typeof HEADINGS = [
-  ['peer', '---'],
-  ['server: start to ready, ms', '--:'],
-  ['client: start to first answer, ms', '--:'],
-  ['of which the first call', '--:'],
-  ['idle, % of a core, client + server', '--:'],
-  ['RSS MB at rest, client + server', '--:'],
-  ['RSS MB after load', '--:'],
+const PEER_HEADINGS: readonly Heading[] = [
+  { text: 'peer' },
+  { text: 'server: start to ready, ms', isNumber: true },
+  { text: 'client: start to first answer, ms', isNumber: true },
+  { text: 'of which the first call', isNumber: true },
+  { text: 'idle, % of a core, client + server', isNumber: true },
+  { text: 'RSS MB at rest, client + server', isNumber: true },
+  { text: 'RSS MB after load', isNumber: true },
 ];
 
-/** All workloads and peers in one Markdown table, those of a workload together, in the order they came in. */
-export function workloadTable(rows: readonly WorkloadRow[], peers: readonly string[]): string {
+const TARGET_HEADINGS: readonly Heading[] = [
+  { text: 'workload' },
+  { text: 'measure' },
+  { text: 'against' },
+  { text: 'target', isNumber: true },
+  { text: 'measured, median (min-max)', isNumber: true },
+  { text: 'CPU a message', isNumber: true },
+  { text: 'verdict' },
+];
+
+/** All workloads and peers in one table, those of a workload together, in the order they came in. */
+export function workloadTable(rows: readonly WorkloadRow[], peers: readonly string[]): Table {
   const workloads = [...new Set(rows.map(({ workload }) => workload))];
   const lines = workloads.flatMap((workload) => {
     const ofPeer = (peer: string): WorkloadRow[] => rows.filter((row) => row.workload === workload && row.peer === peer);
     const measured = peers.filter((peer) => ofPeer(peer).length > 0);
     return measured.map((peer) => cellsOf(workload, peer, ofPeer(peer), ofPeer(REFERENCE)));
   });
-  return markdown(HEADINGS, lines);
+  return { headings: HEADINGS, lines };
 }
 
 /** What holds for a peer whatever it is measured with. */
-export function peerTable(rows: readonly PeerRow[], peers: readonly string[]): string {
+export function peerTable(rows: readonly PeerRow[], peers: readonly string[]): Table {
   const lines = peers.flatMap((peer) => {
     const own = rows.filter((row) => row.peer === peer);
     return own.length > 0 ? [peerCells(peer, own)] : [];
   });
-  return markdown(PEER_HEADINGS, lines);
+  return { headings: PEER_HEADINGS, lines };
+}
+
+/** Each target that both peers were measured for; ratios are the library's to the other's. */
+export function targetTable(judged: readonly Judged[]): Table {
+  const lines = judged.map(({ target, verdict, spread, cpuSpread }) => [
+    target.workload ?? '',
+    target.measure,
+    target.againstWorkload ? `${target.against}, ${target.againstWorkload}` : target.against,
+    target.atLeast === undefined ? `<= ${target.atMost}` : `>= ${target.atLeast}`,
+    spreadText(spread),
+    spreadText(cpuSpread),
+    verdict,
+  ]);
+  return { headings: TARGET_HEADINGS, lines };
 }
 
 function cellsOf(workload: string, peer: string, rows: readonly WorkloadRow[], reference: readonly WorkloadRow[]): string[] {
@@ -105,7 +131,7 @@ function peerCells(peer: string, rows: readonly PeerRow[]): string[] {
 }
 
 function notesOf(firstItemMs: number | undefined, waiting: readonly number[]): string {
-  if (waiting.length > 0) return `at most ${figure(Math.max(...waiting))} waiting`;
+  if (waiting.length > 0) return `at most ${Math.max(...waiting).toLocaleString('en')} waiting`;
   return firstItemMs === undefined ? '' : `first item p50 ${figure(firstItemMs)} ms`;
 }
 
@@ -119,9 +145,4 @@ function sumText<Row>(rows: readonly Row[], ofClient: (row: Row) => number, ofSe
 
 function medianOf<Row>(rows: readonly Row[], pick: (row: Row) => number | undefined): number | undefined {
   return spreadOf(rows.map(pick).filter((value): value is number => value !== undefined && Number.isFinite(value)))?.median;
-}
-
-function markdown(headings: typeof HEADINGS, lines: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
-  return [line(headings.map(([heading]) => heading)), line(headings.map(([, rule]) => rule)), ...lines.map(line)].join('\n');
 }
