@@ -43,7 +43,7 @@ const SHORT: typeof FULL = {
   peers: `${REFERENCE},${SUBJECT}`,
   workloads: 'oneway,rpc10,stream100,rpc100-16k,slow-reader',
   rounds: '1',
-  seconds: '0.05',
+  seconds: '0.1',
   idle: '0.1',
 };
 

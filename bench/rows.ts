@@ -44,3 +44,18 @@ export interface PeerRow {
   readonly loadedClientBytes: number;
   readonly loadedServerBytes: number;
 }
+
+/** All that was measured, as `--json` writes it. */
+export interface Measured {
+  readonly at: string;
+  readonly node: string;
+  readonly cores: number;
+  readonly pinned: boolean;
+  readonly options: { readonly rounds: number; readonly seconds: number };
+  readonly workloads: readonly WorkloadRow[];
+  readonly peers: readonly PeerRow[];
+  /** Peers that could not be measured here, and why. */
+  readonly skipped: readonly string[];
+  /** Peers that failed in a round, and how. */
+  readonly failures: readonly string[];
+}

@@ -5,27 +5,12 @@ import { markdownOf, plainOf, type Table } from './layout';
 import { PEERS, REFERENCE, type PeerEntry } from './peers';
 import { pin, type Pinning } from './pinning';
 import { RoundFailure, runRound } from './round';
-import type { PeerRow, WorkloadRow } from './rows';
+import type { Measured, PeerRow, WorkloadRow } from './rows';
 import { startServers, type ServerName, type Servers } from './servers';
 import { peerTable, targetTable, workloadTable } from './table';
 import { TARGETS } from './targets';
 import { judge } from './verdicts';
 import { WORKLOADS } from './workloads';
-
-/** All that was measured, as `--json` writes it. */
-export interface Measured {
-  readonly at: string;
-  readonly node: string;
-  readonly cores: number;
-  readonly pinned: boolean;
-  readonly options: { readonly rounds: number; readonly seconds: number };
-  readonly workloads: readonly WorkloadRow[];
-  readonly peers: readonly PeerRow[];
-  /** Peers that could not be measured here, and why. */
-  readonly skipped: readonly string[];
-  /** Peers that failed in a round, and how. */
-  readonly failures: readonly string[];
-}
 
 const BROKERS_WARM_UP = ['oneway', 'rpc10', 'rpc1000'];
 

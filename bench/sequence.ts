@@ -1,6 +1,6 @@
 /** Follows the answers to one request by their numbers: what is lost, came twice or out of order is told apart by identity. */
 export class Sequence {
-  /** Answers that came again. */
+  /** Answers that came again, or that nobody asked for. */
   twice = 0;
   /** Answers that came before one that should have come first. */
   disordered = 0;
@@ -15,17 +15,17 @@ export class Sequence {
   }
 
   take(id: number): void {
-    if (id === this.next) this.next += 1;
+    if (id === this.next && id < this.end) this.next += 1;
     else this.takeOther(id);
   }
 
   /** Answers that have not come so far. */
   get missing(): number {
-    return Math.max(0, this.end - this.next) + (this.skipped?.size ?? 0);
+    return this.end - this.next + (this.skipped?.size ?? 0);
   }
 
   private takeOther(id: number): void {
-    if (id < this.next) {
+    if (id < this.next || id >= this.end) {
       if (!this.skipped?.delete(id)) this.twice += 1;
       return;
     }
