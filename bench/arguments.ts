@@ -18,6 +18,8 @@ export interface BenchOptions {
   readonly heapProfile?: string;
   /** File for what was measured, as it was measured. */
   readonly json?: string;
+  /** Files that `--json` has written: they are told as one, and nothing is measured. */
+  readonly from: readonly string[];
   /** Tables as GitHub shows them, not for a terminal. */
   readonly markdown: boolean;
 }
@@ -33,6 +35,7 @@ const OPTIONS = {
   profile: { type: 'string' },
   'heap-profile': { type: 'string' },
   json: { type: 'string' },
+  from: { type: 'string', default: '' },
   markdown: { type: 'boolean', default: false },
 } as const;
 
@@ -61,9 +64,12 @@ export function parseArguments(args: readonly string[]): BenchOptions {
     profile: values.profile,
     heapProfile: values['heap-profile'],
     json: values.json,
+    from: listOf(values.from),
     markdown: values.markdown,
   };
 }
+
+const listOf = (text: string): string[] => text.split(',').filter((part) => part !== '');
 
 /** Those that are named, in their own order; all without a name. */
 function chosen<Named extends { readonly name: string }>(

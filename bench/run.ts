@@ -1,15 +1,13 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { parseArguments, type BenchOptions } from './arguments';
-import { markdownOf, plainOf, type Table } from './layout';
+import { markdownOf, plainOf } from './layout';
 import { PEERS, REFERENCE, type PeerEntry } from './peers';
 import { pin, type Pinning } from './pinning';
+import { joined, reportOf } from './report';
 import { RoundFailure, runRound } from './round';
 import type { Measured, PeerRow, WorkloadRow } from './rows';
 import { startServers, type ServerName, type Servers } from './servers';
-import { peerTable, targetTable, workloadTable } from './table';
-import { TARGETS } from './targets';
-import { judge } from './verdicts';
 import { WORKLOADS } from './workloads';
 
 const BROKERS_WARM_UP = ['oneway', 'rpc10', 'rpc1000'];
@@ -18,36 +16,31 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 async function main(): Promise<void> {
   const options = parseArguments(process.argv.slice(2));
-  const cores = availableParallelism();
-  // Before the servers start: they inherit the core.
-  const pinning = pin(options.pinned);
-  if (pinning.reason) say(`not pinned: ${pinning.reason}`);
-  const servers = await startServers(serversOf(options.peers));
-  let measured: Measured;
-  try {
-    if (options.peers.some(({ needs }) => needs.includes('kafka'))) await warmUpBrokers(servers, options, pinning);
-    const collected = await runRounds(servers, options, (peer, round) =>
-      runRound(peer, servers, { ...options, round, pinning, recordings: options }),
-    );
-    const { rounds, seconds } = options;
-    const circumstances = { at: new Date().toISOString(), node: process.version, cores, pinned: !pinning.reason };
-    measured = { ...circumstances, options: { rounds, seconds }, ...collected };
-  } finally {
-    await servers.stop();
-  }
+  const earlier = options.from.map((file) => JSON.parse(readFileSync(file, 'utf8')) as Measured);
+  const measured = earlier.length > 0 ? joined(earlier) : await measureAll(options);
   if (options.json) writeFileSync(options.json, `${JSON.stringify(measured, undefined, 1)}\n`);
   const names = options.peers.map(({ name }) => name);
   console.log(reportOf(measured, names, options.markdown ? markdownOf : plainOf));
   if (measured.failures.length > 0) process.exitCode = 1;
 }
 
-function reportOf({ workloads, peers, skipped, failures }: Measured, names: readonly string[], textOf: (table: Table) => string): string {
-  const judged = TARGETS.flatMap((target) => judge(target, workloads, peers) ?? []);
-  return [
-    ...[workloadTable(workloads, names), peerTable(peers, names), targetTable(judged)].filter(({ lines }) => lines.length > 0).map(textOf),
-    ...skipped.map((reason) => `skipped: ${reason}`),
-    ...failures.map((reason) => `failed: ${reason}`),
-  ].join('\n\n');
+async function measureAll(options: BenchOptions): Promise<Measured> {
+  const { peers, rounds, seconds } = options;
+  const cores = availableParallelism();
+  // Before the servers start: they inherit the core.
+  const pinning = pin(options.pinned);
+  if (pinning.reason) say(`not pinned: ${pinning.reason}`);
+  const servers = await startServers(serversOf(peers));
+  try {
+    if (peers.some(({ needs }) => needs.includes('kafka'))) await warmUpBrokers(servers, options, pinning);
+    const collected = await runRounds(servers, options, (peer, round) =>
+      runRound(peer, servers, { ...options, round, pinning, recordings: options }),
+    );
+    const circumstances = { at: new Date().toISOString(), node: process.version, cores, pinned: !pinning.reason };
+    return { ...circumstances, options: { rounds, seconds }, ...collected };
+  } finally {
+    await servers.stop();
+  }
 }
 
 const reference = PEERS.find(({ name }) => name === REFERENCE)!;
