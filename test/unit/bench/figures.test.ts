@@ -25,10 +25,10 @@ describe('the figures of the bench', () => {
     ];
     const others = [
       { round: 2, rate: 20 },
-      { round: 1, rate: 20 },
+      { round: 1, rate: 5 },
     ];
-    expect(pairedRatios(own, others, ({ rate }) => rate)).toEqual([0.5, 2]);
-    expect(pairedDifferences(own, others, ({ rate }) => rate)).toEqual([-10, 20]);
+    expect(pairedRatios(own, others, ({ rate }) => rate)).toEqual([2, 2]);
+    expect(pairedDifferences(own, others, ({ rate }) => rate)).toEqual([5, 20]);
   });
 
   it('leaves out a round that one of the two has nothing of', () => {
