@@ -18,10 +18,14 @@ async function main(): Promise<void> {
   const options = parseArguments(process.argv.slice(2));
   const earlier = options.from.map((file) => JSON.parse(readFileSync(file, 'utf8')) as Measured);
   const measured = earlier.length > 0 ? joined(earlier) : await measureAll(options);
-  if (options.json) writeFileSync(options.json, `${JSON.stringify(measured, undefined, 1)}\n`);
+  keep(options, measured);
   const names = options.peers.map(({ name }) => name);
   console.log(reportOf(measured, names, options.markdown ? markdownOf : plainOf));
   if (measured.failures.length > 0) process.exitCode = 1;
+}
+
+function keep({ json }: BenchOptions, measured: Measured): void {
+  if (json) writeFileSync(json, `${JSON.stringify(measured, undefined, 1)}\n`);
 }
 
 async function measureAll(options: BenchOptions): Promise<Measured> {
@@ -33,11 +37,16 @@ async function measureAll(options: BenchOptions): Promise<Measured> {
   const servers = await startServers(serversOf(peers));
   try {
     if (peers.some(({ needs }) => needs.includes('kafka'))) await warmUpBrokers(servers, options, pinning);
-    const collected = await runRounds(servers, options, (peer, round) =>
-      runRound(peer, servers, { ...options, round, pinning, recordings: options }),
-    );
     const circumstances = { at: new Date().toISOString(), node: process.version, cores, pinned: !pinning.reason };
-    return { ...circumstances, options: { rounds, seconds }, ...collected };
+    const measuredOf = (collected: Collected): Measured => ({ ...circumstances, options: { rounds, seconds }, ...collected });
+    const collected = await runRounds(
+      servers,
+      options,
+      (peer, round) => runRound(peer, servers, { ...options, round, pinning, recordings: options }),
+      // A long run that is ended before its time has not been for nothing.
+      (soFar) => keep(options, measuredOf(soFar)),
+    );
+    return measuredOf(collected);
   } finally {
     await servers.stop();
   }
@@ -65,11 +74,13 @@ async function runRounds(
   { missing }: Servers,
   { peers, rounds }: BenchOptions,
   run: (peer: PeerEntry, round: number) => ReturnType<typeof runRound>,
+  onCollected: (soFar: Collected) => void,
 ): Promise<Collected> {
   const workloads: WorkloadRow[] = [];
   const peerRows: PeerRow[] = [];
   const skipped: string[] = [];
   const failures: string[] = [];
+  const collected: Collected = { workloads, peers: peerRows, skipped, failures };
   const able = peers.filter(({ name, needs }) => {
     const lacking = needs.find((need) => missing[need]);
     if (lacking) skipped.push(`${name}: ${missing[lacking]}`);
@@ -87,9 +98,10 @@ async function runRounds(
         if (error instanceof RoundFailure) workloads.push(...error.workloads);
         failures.push(`round ${round}, ${peer.name}: ${error instanceof Error ? error.message : String(error)}`);
       }
+      onCollected(collected);
     }
   }
-  return { workloads, peers: peerRows, skipped, failures };
+  return collected;
 }
 
 main().catch((error: unknown) => {
