@@ -1,14 +1,14 @@
-import type { Message } from './peer';
+import type { Item, Message } from './peer';
 
 /** What a server process has handled of one measurement. */
 export interface HandledReport {
   readonly handled: number;
   /** Messages that came more than once. */
   readonly twice: number;
-  /** Epoch ms of the last one. */
+  /** Items of streamed answers that were asked for. */
+  readonly made: number;
+  /** Epoch ms of the last message. */
   readonly lastAtMs: number;
-  /** CPU of the process since its start, user and system, in us. */
-  readonly cpuMicros: number;
 }
 
 /** Counts messages by id, at the price of a byte each, so that all peers pay as little for it. */
@@ -17,6 +17,7 @@ class Handled {
   private seen = new Uint8Array(1 << 16);
   private handled = 0;
   private twice = 0;
+  private made = 0;
   private lastAtMs = 0;
 
   note({ run, id }: Message): void {
@@ -33,17 +34,23 @@ class Handled {
     this.lastAtMs = Date.now();
   }
 
+  /** The items of a streamed answer, made as they are asked for. */
+  *itemsOf({ items = 0, text }: Message): Generator<Item> {
+    for (let id = 0; id < items; id++) {
+      this.made += 1;
+      yield { id, text };
+    }
+  }
+
   report(run: number): HandledReport {
-    const { user, system } = process.cpuUsage();
-    const cpuMicros = user + system;
-    if (run !== this.run) return { handled: 0, twice: 0, lastAtMs: 0, cpuMicros };
-    return { handled: this.handled, twice: this.twice, lastAtMs: this.lastAtMs, cpuMicros };
+    const { handled, twice, made, lastAtMs } = this;
+    return run === this.run ? { handled, twice, made, lastAtMs } : { handled: 0, twice: 0, made: 0, lastAtMs: 0 };
   }
 
   private begin(run: number): void {
     this.run = run;
     this.seen.fill(0);
-    this.handled = this.twice = this.lastAtMs = 0;
+    this.handled = this.twice = this.made = this.lastAtMs = 0;
   }
 }
 

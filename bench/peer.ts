@@ -1,3 +1,5 @@
+import type { Workload } from './workloads';
+
 /** The topics of one round: events and calls have 4 partitions, streams one. */
 export interface Topics {
   readonly events: string;
@@ -10,6 +12,9 @@ export interface Venue {
   /** `127.0.0.1:port` of each Kafka node. */
   readonly brokers: readonly string[];
   readonly redisUrl: string;
+  readonly natsUrl: string;
+  /** A free port for a peer that listens itself. */
+  readonly port: number;
   readonly topics: Topics;
   /** The server's consumer group. */
   readonly group: string;
@@ -35,6 +40,8 @@ export interface PeerClient {
   emit(message: Message): Promise<unknown>;
   /** Resolves when all answers are there; each is given to `onAnswer` as it comes. */
   ask(kind: 'calls' | 'streams', message: Message, onAnswer: (answer: Item) => void): Promise<void>;
+  /** The items of a stream, for a peer whose reader can take them at its own pace; what another's has, waits in its process. */
+  read?(message: Message): AsyncIterable<Item>;
   close(): Promise<unknown>;
 }
 
@@ -45,13 +52,18 @@ export interface Peer {
   startClient(venue: Venue): Promise<PeerClient>;
 }
 
-const TEXT = 'x'.repeat(70);
+const texts = new Map<number, string>();
 
-/** About 100 bytes as JSON. */
-export const item = (id: number): Item => ({ id, text: TEXT });
-export const message = (run: number, id: number, items?: number): Message => ({ run, id, text: TEXT, items });
-
-/** The items of a streamed answer, made as they are asked for. */
-export function* itemsOf({ items = 0 }: Message): Generator<Item> {
-  for (let id = 0; id < items; id++) yield item(id);
+function textOf(length: number): string {
+  const text = texts.get(length) ?? 'x'.repeat(length);
+  texts.set(length, text);
+  return text;
 }
+
+/** A message of a workload. */
+export const message = (run: number, id: number, { textLength, items }: Workload): Message => ({
+  run,
+  id,
+  text: textOf(textLength),
+  items,
+});

@@ -1,124 +1,90 @@
-import { message, type PeerClient } from './peer';
-
+/** What is done over and over. */
 export interface Workload {
   readonly name: string;
-  readonly kind: 'events' | 'calls' | 'streams';
+  /** `reads` are streams that are pulled item by item, slowly. */
+  readonly kind: 'events' | 'calls' | 'streams' | 'reads';
   readonly inFlight: number;
+  /** Length of the text in a message, and so in what answers it. */
+  readonly textLength: number;
   /** Items of an answer, where it is streamed. */
   readonly items?: number;
+  /** Time that a reader takes for an item, in ms. */
+  readonly itemDelayMs?: number;
+  /** So many messages at least, however long they take. */
+  readonly least?: number;
+  /** So many at most, however short they take. */
+  readonly most?: number;
+  /** Messages that warm up what is measured. */
+  readonly warmUp: number;
 }
 
+/** The bounds of one measurement: it ends with the time, but not before `least` nor after `most` messages. */
+export interface Extent {
+  readonly durationMs: number;
+  readonly least: number;
+  readonly most?: number;
+}
+
+/** With the rest of a message about 100 bytes of JSON. */
+const SHORT = 70;
+/** What a message has beside its text, in bytes. */
+const AROUND = 30;
+const kilobytes = (size: number): number => size * 1_024 - AROUND;
+
+const calls = (inFlight: number): Workload => ({
+  name: `rpc${inFlight}`,
+  kind: 'calls',
+  inFlight,
+  textLength: SHORT,
+  ...(inFlight === 1 ? { most: 1_000 } : {}),
+  warmUp: inFlight === 1 ? 50 : Math.max(500, inFlight),
+});
+const largeCalls = (size: number): Workload => ({
+  name: `rpc100-${size}k`,
+  kind: 'calls',
+  inFlight: 100,
+  textLength: kilobytes(size),
+  warmUp: 500,
+});
+
+/** All there are; their counts are meant for {@link FULL_SECONDS}. */
 export const WORKLOADS: readonly Workload[] = [
-  { name: 'oneway', kind: 'events', inFlight: 1_000 },
-  { name: 'rpc1', kind: 'calls', inFlight: 1 },
-  { name: 'rpc100', kind: 'calls', inFlight: 100 },
-  { name: 'stream10k', kind: 'streams', inFlight: 1, items: 10_000 },
+  { name: 'oneway', kind: 'events', inFlight: 1_000, textLength: SHORT, least: 20_000, most: 20_000, warmUp: 2_000 },
+  calls(1),
+  calls(10),
+  calls(100),
+  calls(1_000),
+  calls(10_000),
+  { name: 'stream100', kind: 'streams', inFlight: 10, textLength: SHORT, items: 100, least: 200, warmUp: 20 },
+  { name: 'stream10k', kind: 'streams', inFlight: 1, textLength: SHORT, items: 10_000, least: 5, warmUp: 1 },
+  largeCalls(1),
+  largeCalls(16),
+  largeCalls(64),
+  { name: 'slow-reader', kind: 'reads', inFlight: 1, textLength: SHORT, items: 2_000, itemDelayMs: 1, least: 1, most: 1, warmUp: 0 },
 ];
 
-/** What a client process has seen of one measurement. */
-export interface ClientReport {
-  readonly sent: number;
-  /** Calls answered, items received, or events acknowledged. */
-  readonly received: number;
-  /** Messages without an end, and items that did not come. */
-  readonly lost: number;
-  /** Answers beyond those asked for. */
-  readonly duplicates: number;
-  readonly disordered: number;
-  readonly errors: readonly string[];
-  readonly startedAtMs: number;
-  readonly elapsedMs: number;
-  /** Of a call, or of a stream from its request to its end; 0 for events. */
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  /** CPU of this process during the measurement, user and system, in us. */
-  readonly cpuMicros: number;
+/** What a pair of processes does first, whatever it is measured with. */
+export const FIRST_WARM_UP: Workload = { ...calls(100), warmUp: 2_000 };
+
+/** The time that the workloads' counts are meant for; a shorter measurement has fewer. */
+export const FULL_SECONDS = 2;
+const WARM_UP_MAX_MS = 4_000;
+
+/** Of the measurement itself. */
+export function extentOf({ least, most }: Workload, seconds: number): Extent {
+  const scaled = (count: number): number => atLeastOne((count * seconds) / FULL_SECONDS);
+  return { durationMs: seconds * 1_000, least: least === undefined ? 0 : scaled(least), most: most && scaled(most) };
 }
 
-/** A client that has seen no progress for so long has lost what is open. */
-const STALLED_MS = 6_000;
-const MAX_ERRORS = 10;
-
-/** Keeps so many messages in flight for some time, and waits for the last of them. */
-export async function measure(client: PeerClient, workload: Workload, run: number, durationMs: number): Promise<ClientReport> {
-  const { kind, inFlight, items } = workload;
-  const latenciesMs: number[] = [];
-  const errors: string[] = [];
-  let sent = 0;
-  let ended = 0;
-  let received = 0;
-  let lost = 0;
-  let duplicates = 0;
-  let disordered = 0;
-  let progress = 0;
-  let lastAt = 0;
-
-  const exchange = async (id: number): Promise<void> => {
-    const request = message(run, id, items);
-    if (kind === 'events') {
-      await client.emit(request);
-      received += 1;
-      return;
-    }
-    const wanted = items ?? 1;
-    let next = items === undefined ? id : 0;
-    let got = 0;
-    const startedAt = performance.now();
-    await client.ask(kind, request, (answer) => {
-      got += 1;
-      progress += 1;
-      if (got > wanted) duplicates += 1;
-      else if (answer.id === next) next += 1;
-      else disordered += 1;
-    });
-    latenciesMs.push(performance.now() - startedAt);
-    received += Math.min(got, wanted);
-    lost += Math.max(wanted - got, 0);
-  };
-  const loop = async (): Promise<void> => {
-    while (performance.now() < end && errors.length < MAX_ERRORS) {
-      try {
-        await exchange(sent++);
-      } catch (error) {
-        lost += items ?? 1;
-        errors.push(String(error));
-      }
-      ended += 1;
-      progress += 1;
-      lastAt = performance.now();
-    }
-  };
-
-  const startedAtMs = Date.now();
-  const start = performance.now();
-  const end = start + durationMs;
-  const cpu = process.cpuUsage();
-  await Promise.race([Promise.all(Array.from({ length: inFlight }, loop)), stalled(() => progress)]);
-  const { user, system } = process.cpuUsage(cpu);
-  latenciesMs.sort((a, b) => a - b);
-  return {
-    sent,
-    received,
-    lost: lost + (sent - ended) * (items ?? 1),
-    duplicates,
-    disordered,
-    errors,
-    startedAtMs,
-    elapsedMs: lastAt - start,
-    p50Ms: quantile(latenciesMs, 0.5),
-    p99Ms: quantile(latenciesMs, 0.99),
-    cpuMicros: user + system,
-  };
+/** Of the warm-up before it: a count, that a slow peer need not reach. */
+export function warmUpExtent({ warmUp }: Workload, seconds: number): Extent {
+  return { durationMs: WARM_UP_MAX_MS, least: 0, most: Math.ceil(warmUp * Math.min(1, seconds / FULL_SECONDS)) };
 }
 
-/** Resolves once `progress` has stood still for long. */
-async function stalled(progress: () => number): Promise<void> {
-  for (let before = -1; before !== progress();) {
-    before = progress();
-    await new Promise((resolve) => setTimeout(resolve, STALLED_MS).unref());
-  }
+/** A short measurement of a slow reader reads less. */
+export function shortened(workload: Workload, seconds: number): Workload {
+  if (workload.kind !== 'reads') return workload;
+  return { ...workload, items: atLeastOne(workload.items! * Math.min(1, seconds / FULL_SECONDS)) };
 }
 
-function quantile(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
-}
+const atLeastOne = (count: number): number => Math.max(1, Math.ceil(count));

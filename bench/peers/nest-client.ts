@@ -1,9 +1,15 @@
+import { Logger } from '@nestjs/common';
 import type { ClientProxy } from '@nestjs/microservices';
 import { lastValueFrom } from 'rxjs';
 import type { PeerClient, Topics } from '../peer';
 
-/** Nest's client, whatever its transport. */
-export function nestClient(client: Pick<ClientProxy, 'emit' | 'send' | 'close'>, topics: Topics): PeerClient {
+/** What is used of Nest's client, whatever its transport. */
+export type NestClient = Pick<ClientProxy, 'connect' | 'emit' | 'send' | 'close'>;
+
+/** Resolves once it is connected. */
+export async function startNestClient(client: NestClient, topics: Topics): Promise<PeerClient> {
+  Logger.overrideLogger(['warn', 'error']);
+  await client.connect();
   return {
     emit: (message) => lastValueFrom(client.emit(topics.events, message), { defaultValue: undefined }),
     ask: (kind, message, onAnswer) =>

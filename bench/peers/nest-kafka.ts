@@ -1,60 +1,19 @@
-import 'reflect-metadata';
-import { Controller, Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import { ClientKafka, EventPattern, MessagePattern, Payload, Transport, type MicroserviceOptions } from '@nestjs/microservices';
+import { ClientKafka, Transport } from '@nestjs/microservices';
 import { logLevel } from 'kafkajs';
-import { from, type Observable } from 'rxjs';
-import { handled } from '../handled';
-import { itemsOf, type Item, type Message, type Peer, type Venue } from '../peer';
-import { nestClient } from './nest-client';
+import type { Venue } from '../peer';
+import { nestPeer } from './nest-peer';
 
-const clientOptions = ({ brokers }: Venue) => ({ brokers: [...brokers], logLevel: logLevel.NOTHING });
+const options = ({ brokers, group }: Venue) => ({
+  client: { brokers: [...brokers], logLevel: logLevel.NOTHING },
+  consumer: { groupId: group },
+});
 
-/** Decorators take the round's topics. */
-function serverModule({ topics }: Venue): new () => object {
-  @Controller()
-  class BenchController {
-    @EventPattern<string>(topics.events)
-    onEvent(@Payload() message: Message): void {
-      handled.note(message);
-    }
-
-    @MessagePattern(topics.calls)
-    onCall(@Payload() message: Message): Message {
-      handled.note(message);
-      return message;
-    }
-
-    @MessagePattern(topics.streams)
-    onStream(@Payload() message: Message): Observable<Item> {
-      handled.note(message);
-      return from(itemsOf(message));
-    }
-  }
-
-  @Module({ controllers: [BenchController] })
-  class BenchModule {}
-
-  return BenchModule;
-}
-
-/** Nest's own Kafka transport with its defaults. */
-export const peer: Peer = {
-  async startServer(venue) {
-    const app = await NestFactory.createMicroservice<MicroserviceOptions>(serverModule(venue), {
-      logger: ['warn', 'error'],
-      transport: Transport.KAFKA,
-      options: { client: clientOptions(venue), consumer: { groupId: venue.group } },
-    });
-    await app.listen();
-    return () => app.close();
-  },
-
-  async startClient(venue) {
-    const client = new ClientKafka({ client: clientOptions(venue), consumer: { groupId: venue.group } });
+export const peer = nestPeer(
+  (venue) => ({ transport: Transport.KAFKA, options: options(venue) }),
+  (venue) => {
+    const client = new ClientKafka(options(venue));
     client.subscribeToResponseOf(venue.topics.calls);
     client.subscribeToResponseOf(venue.topics.streams);
-    await client.connect();
-    return nestClient(client, venue.topics);
+    return client;
   },
-};
+);

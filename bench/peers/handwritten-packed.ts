@@ -1,0 +1,3 @@
+import { handwrittenPeer } from './handwritten-peer';
+
+export const peer = handwrittenPeer({ packed: true });

@@ -1,0 +1,3 @@
+import { streambackPeer } from './streamback-peer';
+
+export const peer = streambackPeer(({ group }) => `memory://${group}`);
