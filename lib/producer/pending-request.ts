@@ -4,7 +4,8 @@ import type { Expiring } from '../common/deadlines';
 import { feedbackTopicOf } from '../protocol/keys';
 import type { AnswerObserver } from './answer-observer';
 import type { CreditWindow } from './credit-window';
-import { FrameOrder, type FrameOrderOptions } from './frame-order';
+import { FrameOrder } from './frame-order';
+import type { PendingRequestForm } from './pending-request-form';
 import { remoteError } from './remote-error';
 import { answersDropped, deadlineExceeded, idleTimeout, uncertain } from './request-errors';
 import type { FeedbackForm } from './request-options';
@@ -20,20 +21,6 @@ export interface PendingRequestOwner {
   onListen(request: PendingRequest): void;
   /** The reader of a {@link PendingRequest.pause paused} request has caught up. */
   onRoom(request: PendingRequest): void;
-}
-
-/** How the answers of a request reach it. */
-export interface PendingRequestForm extends Omit<FrameOrderOptions, 'followsRestarts'> {
-  /** @default 'inbox' */
-  readonly feedback?: FeedbackForm | undefined;
-  /** The form was asked for; else it is found out. @default false */
-  readonly isChosen?: boolean | undefined;
-  /** It is not read yet: what comes stays in its list, for this process or another. @default false */
-  readonly waitsToBeRead?: boolean | undefined;
-  /** Has its reader told in the context that it asked in. @default the one that its frames come in, as for a lane, which is awaited anyway */
-  readonly within?: ((work: () => void) => void) | undefined;
-  /** It stands for one group of a request that others answer as well. @default false */
-  readonly isPart?: boolean | undefined;
 }
 
 /** So many answers of a service that knows no credit are held for a slow reader; others stay where they are. */
