@@ -1,13 +1,14 @@
-/** So many finished ids are remembered, up to twice as many: what a batch that was sent twice can hold several times over. */
+/** So many ids are remembered, up to twice as many: what a batch that was sent twice can hold several times over. */
 const REMEMBERED = 10_000;
+
+/** It has ended for good; or it runs, with those that wait for its end, if any do. */
+type State = 'done' | 'runs' | (() => void)[];
 
 /** Knows what this process is handling, has just handled or has given back of one topic, so that a batch sent twice runs once (F4). */
 export class DuplicateGuard {
-  /** With those that wait for its end, each. */
-  private readonly running = new Map<string, (() => void)[] | null>();
   /** Two generations, of which the elder is dropped as a whole: cheaper than the oldest one each time. */
-  private recent = new Set<string>();
-  private elder = new Set<string>();
+  private recent = new Map<string, State>();
+  private elder = new Map<string, State>();
   /** How often each was given back. */
   private readonly givenBack = new Map<string, number>();
 
@@ -16,34 +17,33 @@ export class DuplicateGuard {
    * again, and is not to be settled before its answer is stored); to be asked again when it resolves.
    */
   claim(id: string): boolean | Promise<void> {
-    const waiting = this.running.get(id);
-    if (waiting !== undefined) return this.ended(id, waiting ?? []);
-    if (this.recent.has(id) || this.elder.has(id)) return false;
-    this.running.set(id, null);
+    const state = this.stateOf(id);
+    if (state === 'done') return false;
+    if (state !== undefined) return this.ended(id, state);
+    this.recent.set(id, 'runs');
     return true;
   }
 
   /** The message was settled. */
   finished(id: string): void {
-    this.recent.add(id);
-    if (this.recent.size >= REMEMBERED) {
-      this.elder = this.recent;
-      this.recent = new Set();
-    }
-    this.forgotten(id);
+    const state = this.stateOf(id);
+    this.recent.set(id, 'done');
+    if (this.givenBack.size > 0) this.givenBack.delete(id);
+    if (this.recent.size >= REMEMBERED) this.age();
+    wake(state);
   }
 
   /** The message was settled, and its handler had failed: should it be sent again with its id, it is to run. */
   forgotten(id: string): void {
     this.givenBack.delete(id);
-    this.wake(id);
+    this.forget(id);
   }
 
   /** The message was given back: when it comes again it is to run. */
   released(id: string): void {
     if (this.givenBack.size >= REMEMBERED) this.givenBack.clear();
     this.givenBack.set(id, this.attemptOf(id));
-    this.wake(id);
+    this.forget(id);
   }
 
   /** Which attempt of this process a run of the message is, from 1. */
@@ -51,14 +51,32 @@ export class DuplicateGuard {
     return (this.givenBack.get(id) ?? 0) + 1;
   }
 
-  private ended(id: string, waiting: (() => void)[]): Promise<void> {
-    this.running.set(id, waiting);
+  private stateOf(id: string): State | undefined {
+    return this.recent.get(id) ?? this.elder.get(id);
+  }
+
+  private ended(id: string, state: 'runs' | (() => void)[]): Promise<void> {
+    const waiting = state === 'runs' ? [] : state;
+    this.recent.set(id, waiting);
     return new Promise((resolve) => waiting.push(resolve));
   }
 
-  private wake(id: string): void {
-    const waiting = this.running.get(id);
-    this.running.delete(id);
-    if (waiting) for (const wake of waiting) wake();
+  private forget(id: string): void {
+    const state = this.stateOf(id);
+    this.recent.delete(id);
+    this.elder.delete(id);
+    wake(state);
   }
+
+  /** What still runs does not grow old. */
+  private age(): void {
+    const young = new Map<string, State>();
+    for (const [id, state] of this.elder) if (state !== 'done' && !this.recent.has(id)) young.set(id, state);
+    this.elder = this.recent;
+    this.recent = young;
+  }
+}
+
+function wake(state: State | undefined): void {
+  if (typeof state === 'object') for (const each of state) each();
 }

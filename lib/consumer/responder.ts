@@ -8,7 +8,7 @@ import type { FrameFormat } from './frame-format';
 import { HeldAnswers } from './held-answers';
 
 /** Answers, and bytes, that may be on their way to the feedback stream before {@link Responder.room} makes a pulling handler wait. */
-const MAX_UNWRITTEN = 256;
+const MAX_UNWRITTEN = 1_024;
 const MAX_UNWRITTEN_BYTES = 1_000_000;
 /** So far ahead of what it has sent may a client let a handler run, in answers. */
 const MAX_CREDIT_AHEAD = 65_536;

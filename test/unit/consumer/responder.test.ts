@@ -145,11 +145,11 @@ describe('Responder', () => {
     expect(() => responder.write(1n)).toThrow(expect.objectContaining({ code: 'NOT_SERIALIZABLE' }));
   });
 
-  it('F5: has no room from 256 unwritten answers on, until they are stored', async () => {
+  it('F5: has no room from 1,024 unwritten answers on, until they are stored', async () => {
     const responder = make();
-    for (let n = 0; n < 255; n++) responder.write(n);
+    for (let n = 0; n < 1_023; n++) responder.write(n);
     expect(responder.room()).toBeUndefined();
-    responder.write(255);
+    responder.write(1_023);
     const room = responder.room()!;
     expect(await isSettled(room)).toBe(false);
     stream.writes[0]!.settle('written');
