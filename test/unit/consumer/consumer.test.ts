@@ -119,9 +119,10 @@ describe('Consumer', () => {
   const leftOver = () => {
     const { registry, bound } = consumer as unknown as {
       registry: { requests: Map<string, Run> };
-      bound: Map<string, { duplicates: { running: Map<string, unknown> } }>;
+      bound: Map<string, { duplicates: Record<'recent' | 'elder', Map<string, unknown>> }>;
     };
-    return registry.requests.size + bound.get('work')!.duplicates.running.size;
+    const { recent, elder } = bound.get('work')!.duplicates;
+    return registry.requests.size + [...recent.values(), ...elder.values()].filter((state) => state !== 'done').length;
   };
   const lag = async () => (await main.lag('reports', ['work'])).get('work');
 
