@@ -1,7 +1,9 @@
 import { Server, type BaseRpcContext, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices';
 import type { Observable } from 'rxjs';
 import { StreambackConfigError } from '../common/errors';
+import { firstNames } from '../common/first-names';
 import { invalidOption } from '../common/option-rules';
+import { redact } from '../common/redact';
 import type { Consumer } from '../consumer/consumer';
 import { withDefaults, type BatchListener, type Listener, type ListenerOptions } from '../consumer/listener';
 import type { Run } from '../consumer/run';
@@ -45,6 +47,7 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
   private readonly isOfModule: boolean;
   private readonly patterns = new Map<string, PatternHandlers>();
   private consumer?: Consumer;
+  private started = false;
   private isLeaving = false;
   private closing?: Promise<void>;
 
@@ -88,9 +91,12 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
 
   /**
    * Called by Nest. Calls back once the consumer is assigned, so that the first request is never lost; or, where a server is away, once
-   * that is clear: it is tried again until it works. What trying again will not mend, as a refused password, is given to the callback.
+   * that is clear: it is tried again until it works. What trying again will not mend, as a refused password, is given to the callback;
+   * also INVALID_OPTION, where the server was connected twice.
    */
   listen(callback: (error?: unknown) => void): void {
+    if (this.started) return callback(connectedTwice(this.connectionName));
+    this.started = true;
     this.start().then(
       () => callback(),
       (error: unknown) => callback(error),
@@ -126,10 +132,20 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
     return this.connection.options.connection;
   }
 
+  /** Whether Nest has told it to listen. Internal. */
+  get hasStarted(): boolean {
+    return this.started;
+  }
+
+  /** The patterns that it has handlers for. Internal. */
+  routes(): string[] {
+    return [...this.patterns.values(), ...this.remotes()].map(({ pattern }) => pattern);
+  }
+
   /** Whether it has handlers for a pattern. Internal. */
   handles(pattern: string | object): boolean {
     const route = this.normalizePattern(pattern as string);
-    return this.patterns.has(route) || this.remotes().some((handlers) => handlers.pattern === route);
+    return this.routes().includes(route);
   }
 
   /** A pattern as {@link StreambackContext.getPattern} gives it. Internal. */
@@ -138,12 +154,17 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
   }
 
   private async start(): Promise<void> {
-    const { topicsPrefix, connection, listeners: defaults, listenOnly } = this.connection.options;
+    const { topicsPrefix, connection, group, listeners: defaults, listenOnly } = this.connection.options;
     const lifecycle = this.app?.lifecycle();
     const starting = lifecycle?.startProcess();
     if (starting) await starting;
     if (this.isLeaving) return;
     const all: Handlers[] = [...this.patterns.values(), ...this.remotes()];
+    if (all.length === 0) {
+      const whose = connection === DEFAULT_CONNECTION ? '' : ` for the connection '${connection}'`;
+      const what = '@MessagePattern, @EventPattern or @BatchPattern';
+      this.connection.logger.warn(`Listens to nothing: no controller has a ${what}${whose}, no provider a @Remote`);
+    }
     const listeners = chosenPatterns(all, listenOnly).map((handlers): Listener => {
       const { pattern, topic, options, answering = 1 } = handlers;
       if (answering > 1) this.connection.logger.log(`Requests to '${pattern}' are answered by ${answering} handlers, one after another`);
@@ -162,6 +183,16 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
     this.consumer = this.connection.listen(own, lifecycle?.connectionHooks(connection, own));
     lifecycle?.listens(this.connection, own);
     await this.consumer.start();
+    this.connection.logger.log(`Listens to ${firstNames(own.map(({ pattern }) => pattern))} as group '${group}' on ${this.address()}`);
+  }
+
+  /** Where its streams are, without passwords. */
+  private address(): string {
+    const { main, feedback } = this.connection.options.streams;
+    const shown = (stream: typeof main): string => (typeof stream === 'string' ? redact(stream) : stream.name);
+    return feedback === undefined
+      ? shown(main)
+      : `${shown(main)}, answers by ${typeof feedback === 'string' ? redact(feedback) : feedback.name}`;
   }
 
   /** Remote methods, by their names. @throws StreambackConfigError INVALID_OPTION, INVALID_PATTERN */
@@ -214,6 +245,13 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
     });
   }
 }
+
+const connectedTwice = (connection: string): StreambackConfigError =>
+  invalidOption(
+    'strategy',
+    `The StreambackServer of the connection '${connection}' is connected twice`,
+    'Connect it once: one connectMicroservice for each connection, and no createMicroservice beside it.',
+  );
 
 /** Of all patterns those that this process listens to. @throws StreambackConfigError INVALID_OPTION where one of `only` has no handler */
 function chosenPatterns(all: readonly Handlers[], only: readonly string[] | undefined): readonly Handlers[] {
