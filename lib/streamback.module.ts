@@ -12,7 +12,8 @@ import {
   type Type,
 } from '@nestjs/common';
 import { DiscoveryModule, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
-import { invalidOption } from './common/option-rules';
+import type { StreambackConfigError } from './common/errors';
+import { aBoolean, aName, anything, checkOptions, invalidOption, type OptionRules } from './common/option-rules';
 import { StreambackHealth } from './health/streamback.health';
 import { StreambackConnections } from './streamback.connections';
 import { StreambackLifecycleModule, StreambackLifecycles } from './streamback.lifecycle';
@@ -131,7 +132,10 @@ export class StreambackModule {
     ]);
   }
 
-  /** The same with options that come from elsewhere: a factory, or a class with `createStreambackOptions()`. */
+  /**
+   * The same with options that come from elsewhere: a factory, or a class with `createStreambackOptions()`.
+   * @throws StreambackConfigError INVALID_OPTION for an unknown key, or no source of options
+   */
   static forRootAsync(async: StreambackModuleAsyncOptions): DynamicModule {
     const {
       connection = DEFAULT_CONNECTION,
@@ -143,12 +147,16 @@ export class StreambackModule {
       useExisting,
       extraProviders = [],
     } = asOptions(async, 'forRootAsync was given');
+    checkOptions<StreambackModuleAsyncOptions>(async, ASYNC_RULES, 'forRootAsync');
     if (!useFactory && !useClass && !useExisting) {
       throw invalidOption('', 'forRootAsync needs a source of options', 'Give it useFactory, useClass or useExisting.');
     }
     const provide = getStreambackConnectionToken(connection);
-    const connect = async (options: StreambackOptions | Promise<StreambackOptions>): Promise<StreambackConnection> =>
-      new StreambackConnection({ ...asOptions(await options, 'The factory of the options gave'), connection });
+    const connect = async (given: StreambackOptions | Promise<StreambackOptions>): Promise<StreambackConnection> => {
+      const options = asOptions(await given, 'The factory of the options gave');
+      if ((options.connection ?? connection) !== connection) throw connectionOfFactory(options.connection!, connection);
+      return new StreambackConnection({ ...options, connection });
+    };
     const factory = useClass ?? useExisting;
     const provider: Provider = useFactory
       ? { provide, inject, useFactory: (...args: unknown[]) => connect(useFactory(...args) as StreambackOptions) }
@@ -161,6 +169,24 @@ export class StreambackModule {
     return { ...module, imports };
   }
 }
+
+const ASYNC_RULES: OptionRules<StreambackModuleAsyncOptions> = {
+  connection: aName,
+  isGlobal: aBoolean,
+  imports: anything,
+  inject: anything,
+  useFactory: anything,
+  useClass: anything,
+  useExisting: anything,
+  extraProviders: anything,
+};
+
+const connectionOfFactory = (given: string, connection: string): StreambackConfigError =>
+  invalidOption(
+    'connection',
+    `The factory of the options gave the connection '${given}', but the connection is '${connection}': its name is known before the factory runs`,
+    `Give the name beside the factory: forRootAsync({ connection: '${given}', useFactory }).`,
+  );
 
 /** @throws StreambackConfigError INVALID_OPTION */
 function asOptions<Options extends object>(given: Options, whence: string): Options {
