@@ -70,7 +70,8 @@ export class LifecycleExplorer {
   private warnOfMisspelt(name: string, instance: object): void {
     for (const method of methodNames(instance)) {
       const hook = HOOK_NAMES.includes(method as never) ? undefined : nearest(method, HOOK_NAMES, NEAR);
-      if (hook !== undefined) this.logger.warn(`'${method}' of '${name}' is no hook, so it is never called. Did you mean '${meant(method, hook)}'?`);
+      if (hook !== undefined)
+        this.logger.warn(`'${method}' of '${name}' is no hook, so it is never called. Did you mean '${meant(method, hook)}'?`);
     }
   }
 }
