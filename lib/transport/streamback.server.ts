@@ -114,6 +114,7 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
 
   /** The first half of {@link close}: after it no handler runs; a shared client still works. Idempotent. */
   async drain(): Promise<void> {
+    if (!this.isLeaving) this.sayWhatIsWaitedFor();
     this.isLeaving = true;
     await endWorkers();
     await this.consumer?.close();
@@ -184,6 +185,13 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
     lifecycle?.listens(this.connection, own);
     await this.consumer.start();
     this.connection.logger.log(`Listens to ${firstNames(own.map(({ pattern }) => pattern))} as group '${group}' on ${this.address()}`);
+  }
+
+  private sayWhatIsWaitedFor(): void {
+    const { drainTimeoutMs } = this.connection.options;
+    const inFlight = this.consumer?.facts().inFlight ?? 0;
+    if (inFlight > 0)
+      this.connection.logger.log(`Closing: waits up to ${drainTimeoutMs} ms for messages that are being handled: ${inFlight}`);
   }
 
   /** Where its streams are, without passwords. */

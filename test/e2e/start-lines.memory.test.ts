@@ -6,10 +6,12 @@ import {
   getStreambackServerToken,
   getStreambackTransportId,
   Remote,
+  StreambackClient,
   StreambackModule,
   StreambackServer,
   type StreambackOptions,
 } from '../../lib';
+import { eventually } from '../support/eventually';
 import { freshName } from '../support/fresh-name';
 import { RecordingLogger } from '../support/recording-logger';
 
@@ -181,4 +183,29 @@ describe('a server that starts', () => {
     made.connectMicroservice({ strategy: made.get(StreambackServer) });
     await expect(made.startAllMicroservices()).rejects.toMatchObject({ code: 'INVALID_OPTION', message: expect.stringContaining('twice') });
   });
+});
+
+it('a server that closes says once what it waits for', async () => {
+  let begun: () => void = () => {};
+  const running = new Promise<void>((resolve) => (begun = resolve));
+  let finish: () => void = () => {};
+  const mayFinish = new Promise<void>((resolve) => (finish = resolve));
+  @Controller()
+  class Working {
+    @EventPattern<string>('lines.work')
+    async work(): Promise<void> {
+      begun();
+      await mayFinish;
+    }
+  }
+  const made = await create([Working]);
+  made.connectMicroservice({ strategy: made.get(StreambackServer) });
+  await made.startAllMicroservices();
+  made.get(StreambackClient).emit('lines.work', {});
+  await running;
+  const closed = made.close();
+  await eventually('it is said', () => logger.having('Closing').length > 0);
+  finish();
+  await closed;
+  expect(logger.having('Closing')).toEqual(['log Closing: waits up to 8000 ms for messages that are being handled: 1']);
 });
