@@ -18,7 +18,8 @@ export function noteTakenHandlers(): void {
   const own = server.addHandler;
   if (noting.has(own)) return;
   const notingAdd: AddHandler = function (this: Server, pattern: unknown, callback: MessageHandler, isEvent = false, extras = {}) {
-    taken.add(extras);
+    // Whatever a server of somebody else's is given: this must not be what breaks it.
+    if (typeof extras === 'object' && (extras as unknown) !== null) taken.add(extras);
     return own.call(this, pattern, callback, isEvent, extras);
   };
   noting.add(notingAdd);
