@@ -11,7 +11,7 @@ import {
   type Provider,
   type Type,
 } from '@nestjs/common';
-import { DiscoveryModule, ModulesContainer } from '@nestjs/core';
+import { DiscoveryModule, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import type { StreambackConfigError } from './common/errors';
 import { aBoolean, aClass, aFunction, aName, anything, checkOptions, invalidOption, type OptionRules } from './common/option-rules';
 import { StreambackHealth } from './health/streamback.health';
@@ -19,6 +19,7 @@ import { StreambackConnections } from './streamback.connections';
 import { StreambackLifecycleModule, StreambackLifecycles } from './streamback.lifecycle';
 import type { StreambackOptions, StreambackOptionsFactory } from './streamback.options';
 import { StreambackSchedules, StreambackSchedulesModule } from './streamback.schedules';
+import { StartCheck } from './streamback.start-check';
 import {
   DEFAULT_CONNECTION,
   getStreambackClientToken,
@@ -30,6 +31,7 @@ import { StreambackConnection } from './transport/connection';
 import { prepareHandlers } from './transport/handler.explorer';
 import { RemoteExplorer } from './transport/remote.explorer';
 import { noteRefusals } from './transport/refusals';
+import { noteTakenHandlers } from './transport/taken-handlers';
 import { StreambackClient } from './transport/streamback.client';
 import { StreambackDeadLetters } from './transport/streamback.dead-letters';
 import { StreambackServer } from './transport/streamback.server';
@@ -57,22 +59,29 @@ export interface StreambackModuleAsyncOptions extends Pick<ModuleMetadata, 'impo
  */
 @Module({ imports: [StreambackSchedulesModule, StreambackLifecycleModule] })
 class StreambackDrainModule implements OnApplicationBootstrap, OnModuleDestroy {
+  private readonly startCheck: StartCheck;
+
   constructor(
     @Inject(ModulesContainer) modules: ModulesContainer,
     @Inject(StreambackConnections) private readonly connections: StreambackConnections,
     @Inject(StreambackSchedules) private readonly schedules: StreambackSchedules,
     @Inject(StreambackLifecycles) private readonly lifecycles: StreambackLifecycles,
+    @Inject(HttpAdapterHost) private readonly http: HttpAdapterHost,
   ) {
+    this.startCheck = new StartCheck(modules, connections);
     setShutdownOrder(modules, StreambackDrainModule, -1);
   }
 
   onApplicationBootstrap(): void {
     this.lifecycles.check();
     this.schedules.start();
+    // Without HTTP it is a script that uses the app's modules, or a server of one transport, which was chosen.
+    if (this.http.httpAdapter as unknown) this.startCheck.begin();
   }
 
   async onModuleDestroy(): Promise<void> {
     const startedAt = performance.now();
+    this.startCheck.end();
     await this.schedules.end();
     await Promise.all(this.connections.servers().map((server) => server.drain()));
     for (const connection of this.connections.all()) {
@@ -110,6 +119,7 @@ export class StreambackModule {
     refuseTwins(modules);
     prepareHandlers(modules);
     noteRefusals();
+    noteTakenHandlers();
     setShutdownOrder(modules, StreambackModule, Number.MAX_SAFE_INTEGER);
   }
 
@@ -123,7 +133,10 @@ export class StreambackModule {
     ]);
   }
 
-  /** The same with options that come from elsewhere: a factory, or a class with `createStreambackOptions()`. */
+  /**
+   * The same with options that come from elsewhere: a factory, or a class with `createStreambackOptions()`.
+   * @throws StreambackConfigError INVALID_OPTION for an unknown key, or no source of options
+   */
   static forRootAsync(async: StreambackModuleAsyncOptions): DynamicModule {
     checkOptions<StreambackModuleAsyncOptions>(asOptions(async, 'forRootAsync was given'), ASYNC_RULES);
     const {

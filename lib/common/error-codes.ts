@@ -40,7 +40,8 @@ export const ERROR_CODES = {
   UNKNOWN_TOPIC: {
     kind: 'connection',
     retryable: true,
-    remedy: 'Start a service that listens to the pattern: it creates the topic. Or create the topic by hand.',
+    remedy:
+      'Start a Nest service with a handler for the pattern (connectMicroservice): it creates the topic. For Python, create it by hand.',
   },
   FEEDBACK_UNWRITABLE: { kind: 'connection', retryable: true, remedy: 'Check that Redis has memory left and is not a read-only replica.' },
   AUTHENTICATION_FAILED: { kind: 'connection', retryable: false, remedy: 'Check user and password.' },

@@ -88,11 +88,17 @@ export function invalidOption(option: string, message: string, remedy?: string):
   return new StreambackConfigError('INVALID_OPTION', message, { option, remedy });
 }
 
-function unknownOption(option: string, name: string, known: readonly string[]): StreambackConfigError {
+/** The known name that is nearest to another, fewer than so many edits away. */
+export function nearest(name: string, known: readonly string[], within: number): string | undefined {
   const near = known.map((other) => ({ other, distance: distance(name.toLowerCase(), other.toLowerCase()) }));
-  const best = near.reduce((one, two) => (two.distance < one.distance ? two : one), { other: '', distance: Math.min(4, name.length) });
+  return near.reduce((one, two) => (two.distance < one.distance ? two : one), { other: undefined as string | undefined, distance: within })
+    .other;
+}
+
+function unknownOption(option: string, name: string, known: readonly string[]): StreambackConfigError {
+  const best = nearest(name, known, Math.min(4, name.length));
   const parent = option.slice(0, option.length - name.length);
-  const remedy = best.other === '' ? `Known are: ${known.join(', ')}.` : `Did you mean '${parent}${best.other}'?`;
+  const remedy = best === undefined ? `Known are: ${known.join(', ')}.` : `Did you mean '${parent}${best}'?`;
   return invalidOption(option, `There is no option '${option}'. ${remedy}`, remedy);
 }
 

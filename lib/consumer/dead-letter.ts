@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 import { StreambackMessageError } from '../common/errors';
 import { decodeEnvelope } from '../protocol/envelope';
 import type { MainStreamMessage, MessageHeader, OutgoingMessage } from '../streams/main-stream';
+import { reasonsOf } from './error-reasons';
 
 /** What a handler threw is in the message: bounded, or the letter might be too large for its topic. */
 const MAX_TEXT = 1_000;
@@ -63,7 +64,7 @@ export const wasPutAside = ({ headers }: MainStreamMessage): boolean => headers.
 
 /** Why a message is put aside whose handler has failed for good. */
 export function handlerFailed(pattern: string, cause: unknown, tries: number): StreambackMessageError {
-  const why = cause instanceof Error ? `${cause.name}: ${cause.message}` : inspect(cause, { depth: 1 });
+  const why = cause instanceof Error ? `${cause.name}: ${cause.message}${reasonsOf(cause)}` : inspect(cause, { depth: 1 });
   return new StreambackMessageError(
     'HANDLER_FAILED',
     `'${pattern}' failed ${tries === 1 ? `with ${why}` : `${tries} times, the last time with ${why}`}`,

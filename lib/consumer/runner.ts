@@ -8,6 +8,7 @@ import type { Answering, AnsweringOptions } from './answering';
 import type { Envelope } from '../protocol/envelope';
 import { handlerFailed, type DeadLetterFacts } from './dead-letter';
 import type { DeadLetters } from './dead-letters';
+import { reasonsOf } from './error-reasons';
 import { HookedMessage } from './hooked-message';
 import type { Slot } from './key-order';
 import type { Listener } from './listener';
@@ -293,5 +294,7 @@ function call(listener: Listener, run: Run): unknown {
 /** For the log. Whatever a handler throws: JSON and String() throw on some values themselves. */
 export function describeError(error: unknown): string {
   if (error instanceof StreambackError) return `${error.code}: ${error.message}`;
-  return error instanceof Error ? (error.stack ?? error.message) : inspect(error, { depth: 3 });
+  return error instanceof Error
+    ? (error.stack ?? error.message).replace(error.message, () => error.message + reasonsOf(error))
+    : inspect(error, { depth: 3 });
 }

@@ -96,8 +96,9 @@ export class GatherRequest extends PendingRequest {
     part.request.onFrame(frame);
   }
 
-  /** Its time is up, which is no error: what there is is given. */
+  /** Its time is up, which is no error: what there is is given. Where it was never sent, no group has been silent. */
   override expire(): void {
+    if (this.parts.size === 0 && !this.isAcknowledged) return this.fail(deadlineExceeded(this.pattern, 'broker'));
     this.conclude(false);
   }
 

@@ -96,6 +96,11 @@ export class PendingRequest implements Expiring {
     return this.waitingFor === 'consumer';
   }
 
+  /** Whether the broker has acknowledged it, or an answer shows that it has it. */
+  get isAcknowledged(): boolean {
+    return this.waitingFor !== 'broker';
+  }
+
   /** Whether it was answered in Python's frames. */
   get isPlain(): boolean {
     return this.order.isPlain;

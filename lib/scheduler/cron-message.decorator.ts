@@ -14,7 +14,7 @@ export interface CronMessageMetadata {
  *
  * @param cronTime five fields (second 0) or six; `CronExpression` has the usual ones. Checked at start.
  * @param pattern as given to `@EventPattern`
- * @throws StreambackConfigError INVALID_SCHEDULE, INVALID_OPTION, UNKNOWN_CONNECTION at start
+ * @throws StreambackConfigError INVALID_SCHEDULE, INVALID_OPTION, INVALID_PATTERN, UNKNOWN_CONNECTION at start
  */
 export function CronMessage(cronTime: string, pattern: string | object, options: CronMessageOptions = {}): MethodDecorator {
   return (_target, _name, descriptor) => {

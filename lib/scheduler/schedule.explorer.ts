@@ -1,10 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
+import { StreambackConfigError } from '../common/errors';
 import { checkOptions } from '../common/option-rules';
 import { cronMessagesOf } from './cron-message.decorator';
 import { invalidSchedule } from './schedule-errors';
 import { scheduleEntry, type ScheduleEntry } from './schedule-entry';
-import { CRON_MESSAGE_RULES } from './schedule-rules';
+import { CRON_MESSAGE_RULES, SCHEDULE_RULES } from './schedule-rules';
 
 type Host = Record<string, (...args: unknown[]) => unknown>;
 
@@ -16,7 +17,7 @@ export class ScheduleExplorer {
     @Inject(MetadataScanner) private readonly scanner: MetadataScanner,
   ) {}
 
-  /** @throws StreambackConfigError INVALID_SCHEDULE, INVALID_OPTION */
+  /** @throws StreambackConfigError INVALID_SCHEDULE, INVALID_OPTION, INVALID_PATTERN */
   explore(): ScheduleEntry[] {
     const wrappers = [...this.discovery.getProviders(), ...this.discovery.getControllers()];
     // An instance that several tokens or modules provide is found once.
@@ -42,6 +43,11 @@ function entriesOf(host: Host, method: string): ScheduleEntry[] {
   return cronMessagesOf(host[method]).map(({ cronTime, pattern, options }) => {
     const name = options.name ?? `${owner}.${method}`;
     checkOptions(options, CRON_MESSAGE_RULES, `schedule '${name}'`);
+    if (SCHEDULE_RULES.pattern(pattern, 'pattern') !== undefined) {
+      throw new StreambackConfigError('INVALID_PATTERN', `@CronMessage of '${owner}.${method}' names no pattern to send to`, {
+        remedy: `Give it one, a string or an object: @CronMessage('${cronTime}', 'check_server_status').`,
+      });
+    }
     return scheduleEntry({ ...options, name, cronTime, pattern }, 'decorator', () => host[method]!.call(host));
   });
 }

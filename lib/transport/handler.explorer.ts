@@ -9,8 +9,8 @@ import { remoteOptionsOf } from './remote.decorator';
 
 // Nest's own metadata keys, which its packages do not export.
 const HANDLER_TYPE_METADATA = 'microservices:handler_type';
-const EXTRAS_METADATA = 'microservices:pattern_extras';
-const TRANSPORT_METADATA = 'microservices:transport';
+export const EXTRAS_METADATA = 'microservices:pattern_extras';
+export const TRANSPORT_METADATA = 'microservices:transport';
 
 /** In a handler's extras: it named no transport, so it belongs to the default connection alone. */
 export const WITHOUT_TRANSPORT = Symbol.for('nestjs-streamback:without-transport');
@@ -49,7 +49,7 @@ interface PatternMethod {
   readonly method: Method;
 }
 
-const patternMethods = (prototype: object): Generator<PatternMethod> =>
+export const patternMethods = (prototype: object): Generator<PatternMethod> =>
   methodsOf(prototype, (method) => Reflect.hasMetadata(HANDLER_TYPE_METADATA, method));
 
 const remoteMethods = (prototype: object): Generator<PatternMethod> =>

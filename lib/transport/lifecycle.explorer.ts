@@ -1,6 +1,6 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
-import { aName, checkOptions, invalidOption, type OptionRules } from '../common/option-rules';
+import { aName, checkOptions, invalidOption, nearest, type OptionRules } from '../common/option-rules';
 import { HOOK_NAMES } from '../lifecycle/hooks';
 import { lifecycleOptionsOf, type StreambackLifecycleHooks, type StreambackLifecycleOptions } from './lifecycle.decorator';
 
@@ -20,12 +20,17 @@ const RULES: OptionRules<StreambackLifecycleOptions> = {
   connection: aName,
 };
 
+/** Fewer edits than this make a method's name one that was meant to be a hook's. */
+const NEAR = 3;
+
 /** Where the options of a class stand, for errors. */
 export const lifecyclePath = (name: string): string => `StreambackLifecycle(${name})`;
 
 /** Finds the providers that carry `@StreambackLifecycle`, of all modules, classes and values alike. */
 @Injectable()
 export class LifecycleExplorer {
+  private readonly logger = new Logger('Streamback:lifecycle');
+
   constructor(@Inject(ModulesContainer) private readonly modules: ModulesContainer) {}
 
   /** @throws StreambackConfigError INVALID_OPTION */
@@ -56,9 +61,31 @@ export class LifecycleExplorer {
           'Give it the default scope, and all that it injects.',
         );
       }
+      this.warnOfMisspelt(name, instance);
       return [{ name, hooks: instance, options }];
     });
   }
+
+  /** No error: a class may have methods of its own, whatever their names. */
+  private warnOfMisspelt(name: string, instance: object): void {
+    for (const method of methodNames(instance)) {
+      const hook = HOOK_NAMES.includes(method as never) ? undefined : nearest(method, HOOK_NAMES, NEAR);
+      if (hook !== undefined)
+        this.logger.warn(`'${method}' of '${name}' is no hook, so it is never called. Did you mean '${meant(method, hook)}'?`);
+    }
+  }
+}
+
+/** Of hooks that are as near, the one that the name begins. */
+const meant = (method: string, near: string): string => HOOK_NAMES.find((hook) => hook.startsWith(method)) ?? near;
+
+/** Those of its classes that begin as hooks do. */
+function methodNames(instance: object): Set<string> {
+  const names = new Set<string>();
+  for (let owner = Object.getPrototypeOf(instance) as object | null; owner; owner = Object.getPrototypeOf(owner) as object | null) {
+    for (const each of Object.getOwnPropertyNames(owner)) if (/^on[A-Z]/i.test(each)) names.add(each);
+  }
+  return names;
 }
 
 /** Not by the property: a proxy may answer to any name. */

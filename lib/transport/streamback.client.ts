@@ -16,7 +16,7 @@ import { connectionOf, type StreambackConnection } from './connection';
 import { gatherWish, mappedResult, type StreambackGatherOptions } from './gather-options';
 import { remotePattern } from './remote-handlers';
 import { statusOf } from './status';
-import { StreambackRecord } from './streamback.record';
+import { built, StreambackRecord, type StreambackSendable } from './streamback.record';
 import { remoteProxy, type StreambackRemote } from './streamback.remote';
 
 /**
@@ -73,14 +73,15 @@ export class StreambackClient extends ClientProxy<never> {
    * @throws (through the Observable) what the handler threw, in Nest's form; StreambackLaneError; StreambackPublishError; StreambackConnectionError;
    *   StreambackConfigError MISSING_PACKAGE for a `responseType` without class-transformer
    */
-  override send<Answer = any, Data = any>(pattern: any, data: Data | StreambackRecord<Data, Answer>): Observable<Answer> {
+  override send<Answer = any, Data = any>(pattern: any, data: StreambackSendable<Data, Answer>): Observable<Answer> {
     if (isNil(pattern) || isNil(data)) return super.send(pattern, data);
+    const given = built(data);
     const answers = new Observable<Answer>((subscriber) => {
-      const packet = this.packet(pattern, data);
+      const packet = this.packet(pattern, given);
       const request = this.connection.producer.request(packet.route, packet.data, packet.options, subscriber);
       return () => request.close();
     });
-    const type = data instanceof StreambackRecord ? data.options.responseType : undefined;
+    const type = given instanceof StreambackRecord ? (given.options.responseType as AnswerType<Answer> | undefined) : undefined;
     return type ? defer(() => answers.pipe(map(answersAs(type)))) : answers;
   }
 
@@ -90,7 +91,7 @@ export class StreambackClient extends ClientProxy<never> {
    * @param pattern as given to `@EventPattern`
    * @param data what JSON can hold, or a {@link StreambackRecord}
    */
-  override emit<Result = any, Data = any>(pattern: any, data: Data | StreambackRecord<Data>): Observable<Result> {
+  override emit<Result = any, Data = any>(pattern: any, data: StreambackSendable<Data>): Observable<Result> {
     if (isNil(pattern) || isNil(data)) return super.emit(pattern, data);
     const outcome = new AsyncSubject<Result>();
     const packet = this.packet(pattern, data);
@@ -110,7 +111,7 @@ export class StreambackClient extends ClientProxy<never> {
    * @param pattern as given to `@MessagePattern`
    * @throws StreambackConfigError INVALID_PATTERN for no pattern at all; all else comes with the first read
    */
-  open<Answer = any, Data = any>(pattern: any, data: Data | StreambackRecord<Data, Answer>): Lane<Answer> {
+  open<Answer = any, Data = any>(pattern: any, data: StreambackSendable<Data, Answer>): Lane<Answer> {
     const packet = this.packet(pattern, data);
     const lane = this.connection.producer.open<Answer>(packet.route, packet.data, packet.options);
     lane.type = packet.options.responseType as AnswerType<Answer> | undefined;
@@ -127,7 +128,7 @@ export class StreambackClient extends ClientProxy<never> {
    */
   gather<Answer = any, Data = any>(
     pattern: any,
-    data: Data | StreambackRecord<Data, Answer>,
+    data: StreambackSendable<Data, Answer>,
     options: StreambackGatherOptions,
   ): Observable<GatherResult<Answer>> {
     const wish = gatherWish(options);
@@ -201,9 +202,10 @@ export class StreambackClient extends ClientProxy<never> {
     return () => {};
   }
 
-  private packet(pattern: unknown, given: unknown): { route: string; data: unknown; options: StreambackRequestOptions } {
+  private packet(pattern: unknown, sent: unknown): { route: string; data: unknown; options: StreambackRequestOptions } {
     if (isNil(pattern)) throw new StreambackConfigError('INVALID_PATTERN', 'A pattern must be a string or an object');
     const route = this.normalizePattern(pattern as string);
+    const given = built(sent);
     const { data, options } = given instanceof StreambackRecord ? given : { data: given, options: NO_OPTIONS };
     if (!this.onDispatchHook) return { route, data, options };
     const packet: ReadPacket & { metadata?: Record<string, string> } = { pattern, data };

@@ -80,3 +80,10 @@ export class StreambackRecordBuilder<Data = unknown, Answer = any> {
     return this;
   }
 }
+
+/** What a client's methods take: bare data, or data with options. A builder is built. */
+export type StreambackSendable<Data, Answer = any> = Data | StreambackRecord<Data, Answer> | StreambackRecordBuilder<Data, Answer>;
+
+/** The record of a builder that was given in its place; anything else as it is. @throws StreambackConfigError INVALID_OPTION */
+export const built = <Given>(given: Given): Exclude<Given, StreambackRecordBuilder> | StreambackRecord =>
+  given instanceof StreambackRecordBuilder ? given.build() : (given as Exclude<Given, StreambackRecordBuilder>);

@@ -55,6 +55,11 @@ export function remoteProxy<Service extends object>(
 
 /** Where no service has ever listened to the name, nobody has its methods. */
 function asRemote(name: string, error: unknown): unknown {
+  if (error instanceof StreambackLaneError && error.code === 'NO_LISTENER') {
+    const remedy = `Check the name of the method: '${name}' needs a provider with @Remote on it, and its processes to run that code.`;
+    return new StreambackLaneError('NO_LISTENER', error.message, { cause: error.cause, remedy });
+  }
   if (!(error instanceof StreambackConnectionError) || error.code !== 'UNKNOWN_TOPIC') return error;
-  return new StreambackLaneError('NO_LISTENER', `No service has remote methods of '${name}'`, { cause: error });
+  const remedy = `Check the name: '${name}' must be the group of a service, or what its @Remote({ name }) says; and start that service.`;
+  return new StreambackLaneError('NO_LISTENER', `No service has remote methods of '${name}'`, { cause: error, remedy });
 }

@@ -1,7 +1,9 @@
 import { Server, type BaseRpcContext, type CustomTransportStrategy, type MessageHandler } from '@nestjs/microservices';
 import type { Observable } from 'rxjs';
 import { StreambackConfigError } from '../common/errors';
+import { firstNames } from '../common/first-names';
 import { invalidOption } from '../common/option-rules';
+import { redact } from '../common/redact';
 import type { Consumer } from '../consumer/consumer';
 import { withDefaults, type BatchListener, type Listener, type ListenerOptions } from '../consumer/listener';
 import type { Run } from '../consumer/run';
@@ -47,6 +49,7 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
   /** Nest's, which calls what it is given and nothing else. */
   private readonly plainStartHook = this.onProcessingStartHook;
   private consumer?: Consumer;
+  private started = false;
   private isLeaving = false;
   private closing?: Promise<void>;
 
@@ -90,9 +93,12 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
 
   /**
    * Called by Nest. Calls back once the consumer is assigned, so that the first request is never lost; or, where a server is away, once
-   * that is clear: it is tried again until it works. What trying again will not mend, as a refused password, is given to the callback.
+   * that is clear: it is tried again until it works. What trying again will not mend, as a refused password, is given to the callback;
+   * also INVALID_OPTION, where the server was connected twice.
    */
   listen(callback: (error?: unknown) => void): void {
+    if (this.started) return callback(connectedTwice(this.connectionName));
+    this.started = true;
     this.start().then(
       () => callback(),
       (error: unknown) => callback(error),
@@ -110,6 +116,7 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
 
   /** The first half of {@link close}: after it no handler runs; a shared client still works. Idempotent. */
   async drain(): Promise<void> {
+    if (!this.isLeaving) this.sayWhatIsWaitedFor();
     this.isLeaving = true;
     await endWorkers();
     await this.consumer?.close();
@@ -128,10 +135,20 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
     return this.connection.options.connection;
   }
 
+  /** Whether Nest has told it to listen. Internal. */
+  get hasStarted(): boolean {
+    return this.started;
+  }
+
+  /** The patterns that it has handlers for. Internal. */
+  routes(): string[] {
+    return [...this.patterns.values(), ...this.remotes()].map(({ pattern }) => pattern);
+  }
+
   /** Whether it has handlers for a pattern. Internal. */
   handles(pattern: string | object): boolean {
     const route = this.normalizePattern(pattern as string);
-    return this.patterns.has(route) || this.remotes().some((handlers) => handlers.pattern === route);
+    return this.routes().includes(route);
   }
 
   /** A pattern as {@link StreambackContext.getPattern} gives it. Internal. */
@@ -140,12 +157,17 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
   }
 
   private async start(): Promise<void> {
-    const { topicsPrefix, connection, listeners: defaults, listenOnly } = this.connection.options;
+    const { topicsPrefix, connection, group, listeners: defaults, listenOnly } = this.connection.options;
     const lifecycle = this.app?.lifecycle();
     const starting = lifecycle?.startProcess();
     if (starting) await starting;
     if (this.isLeaving) return;
     const all: Handlers[] = [...this.patterns.values(), ...this.remotes()];
+    if (all.length === 0) {
+      const whose = connection === DEFAULT_CONNECTION ? '' : ` for the connection '${connection}'`;
+      const what = '@MessagePattern, @EventPattern or @BatchPattern';
+      this.connection.logger.warn(`Listens to nothing: no controller has a ${what}${whose}, no provider a @Remote`);
+    }
     const listeners = chosenPatterns(all, listenOnly).map((handlers): Listener => {
       const { pattern, topic, options, answering = 1 } = handlers;
       if (answering > 1) this.connection.logger.log(`Requests to '${pattern}' are answered by ${answering} handlers, one after another`);
@@ -164,6 +186,23 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
     this.consumer = this.connection.listen(own, lifecycle?.connectionHooks(connection, own));
     lifecycle?.listens(this.connection, own);
     await this.consumer.start();
+    this.connection.logger.log(`Listens to ${firstNames(own.map(({ pattern }) => pattern))} as group '${group}' on ${this.address()}`);
+  }
+
+  private sayWhatIsWaitedFor(): void {
+    const { drainTimeoutMs } = this.connection.options;
+    const inFlight = this.consumer?.facts().inFlight ?? 0;
+    if (inFlight > 0)
+      this.connection.logger.log(`Closing: waits up to ${drainTimeoutMs} ms for messages that are being handled: ${inFlight}`);
+  }
+
+  /** Where its streams are, without passwords. */
+  private address(): string {
+    const { main, feedback } = this.connection.options.streams;
+    const shown = (stream: typeof main): string => (typeof stream === 'string' ? redact(stream) : stream.name);
+    return feedback === undefined
+      ? shown(main)
+      : `${shown(main)}, answers by ${typeof feedback === 'string' ? redact(feedback) : feedback.name}`;
   }
 
   /** Remote methods, by their names. @throws StreambackConfigError INVALID_OPTION, INVALID_PATTERN */
@@ -218,6 +257,13 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
     });
   }
 }
+
+const connectedTwice = (connection: string): StreambackConfigError =>
+  invalidOption(
+    'strategy',
+    `The StreambackServer of the connection '${connection}' is connected twice`,
+    'Connect it once: one connectMicroservice for each connection, and no createMicroservice beside it.',
+  );
 
 /** Of all patterns those that this process listens to. @throws StreambackConfigError INVALID_OPTION where one of `only` has no handler */
 function chosenPatterns(all: readonly Handlers[], only: readonly string[] | undefined): readonly Handlers[] {

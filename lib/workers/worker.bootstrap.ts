@@ -4,7 +4,10 @@ import { takeProcessRole, type WorkerInfo } from '../common/process-role';
 import { watchForOrphaning } from './orphan-watch';
 import { BEAT_MS, readAssignment, WORKER_VARIABLE, type WorkerMessage } from './worker-messages';
 
-/** What `main.ts` does to start the app; given a worker's facts within a worker. Returns the app, so that it can be drained. */
+/**
+ * What `main.ts` does to start the app; given a worker's facts within a worker. Returns the app, so that it can be drained. Where it makes
+ * a hybrid app it calls `app.init()` before `startAllMicroservices()`: a worker does not listen, which would be what calls Nest's hooks.
+ */
 export type WorkerBootstrap<App extends INestApplicationContext = INestApplicationContext> = (worker?: WorkerInfo) => Promise<App>;
 
 /** Runs the app in this process as the worker that it was started as. */

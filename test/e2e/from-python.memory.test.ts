@@ -41,7 +41,7 @@ afterEach(() => {
 });
 
 async function start(metadata: ModuleMetadata, options: Partial<StreambackOptions> | null = {}) {
-  const own = options && [StreambackModule.forRoot({ group: 'main_app', streams, ...options })];
+  const own = options && [StreambackModule.forRoot({ group: 'example_consumer_app', streams, ...options })];
   @Module({ ...metadata, imports: [...(own ?? []), ...(metadata.imports ?? [])] })
   class AppModule {}
   const app = await NestFactory.create(AppModule, { logger: false, abortOnError: false });
@@ -148,7 +148,7 @@ it('futures', async () => {
 it('retries, and a request that another process reads', async () => {
   const { app, client, close } = await start(
     { controllers: [RetriedController, ReportController], providers: [Reports] },
-    { ...duringMigration, group: 'main_app', streams },
+    { ...duringMigration, group: 'example_consumer_app', streams },
   );
   await lastValueFrom(client.emit('retried', 1));
   await received(1);

@@ -8,7 +8,7 @@ import {
   type Type,
 } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { ClientProxy, ClientsModule, EventPattern, MessagePattern } from '@nestjs/microservices';
+import { ClientProxy, ClientsModule, Ctx, EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
 import { Test } from '@nestjs/testing';
 import { firstValueFrom, lastValueFrom, toArray } from 'rxjs';
 import { describe, expect, it } from 'vitest';
@@ -19,9 +19,11 @@ import {
   InjectStreamback,
   listener,
   StreambackClient,
+  StreambackContext,
   StreambackModule,
   type StreambackOptions,
   type StreambackOptionsFactory,
+  StreambackRecordBuilder,
   StreambackServer,
 } from '../../lib';
 import { MemoryFeedbackStream } from '../../lib/streams/memory/memory.feedback-stream';
@@ -370,6 +372,26 @@ describe('at start', () => {
     await expect(start(Greeter, options)).rejects.toMatchObject(error);
   });
 
+  it.each<[string, () => DynamicModule, object]>([
+    [
+      'an unknown key of forRootAsync',
+      () => StreambackModule.forRootAsync({ usefactory: fresh, useFactory: fresh } as object),
+      { option: 'forRootAsync.usefactory', remedy: "Did you mean 'forRootAsync.useFactory'?" },
+    ],
+    [
+      'a connection that the factory gives',
+      () => StreambackModule.forRootAsync({ useFactory: () => ({ ...fresh(), connection: 'audit' }) as StreambackOptions }),
+      { option: 'connection', remedy: expect.stringContaining("connection: 'audit'") },
+    ],
+  ])('%s is refused', async (_what, module, error) => {
+    const started = (async () => {
+      @Module({ imports: [module()] })
+      class AppModule {}
+      await NestFactory.createApplicationContext(AppModule, { logger: false, abortOnError: false });
+    })();
+    await expect(started).rejects.toMatchObject({ code: 'INVALID_OPTION', ...error });
+  });
+
   it('unset streams are refused in production', () => {
     const before = process.env.NODE_ENV;
     process.env.NODE_ENV = 'production';
@@ -389,6 +411,28 @@ it('streams can be instances of one’s own', async () => {
   const streams = { main: new MemoryMainStream(name), feedback: new MemoryFeedbackStream(name) };
   expect(await greetings([StreambackModule.forRoot({ group: name, streams })])).toEqual(['hello you', 'bye you']);
   await expect(streams.main.publish({ topic: 'x', key: null, value: null, headers: [] })).rejects.toMatchObject({ code: 'CLOSED' });
+});
+
+it('a record builder that was not built is', async () => {
+  @Controller()
+  class Echo {
+    @MessagePattern('echo')
+    echo(@Payload() data: unknown, @Ctx() context: StreambackContext): unknown {
+      return [data, context.getKey()];
+    }
+  }
+  @Module({ imports: [StreambackModule.forRoot(fresh())], controllers: [Echo] })
+  class AppModule {}
+  const app = await NestFactory.create(AppModule, { logger: false });
+  app.connectMicroservice({ strategy: app.get(StreambackServer) });
+  await app.startAllMicroservices();
+  const client = app.get(StreambackClient);
+  const record = new StreambackRecordBuilder({ a: 1 }).setKey('7');
+  const wanted = [{ a: 1 }, '7'];
+  expect(await lastValueFrom(client.send('echo', record))).toEqual(wanted);
+  expect(await client.open('echo', record).read()).toEqual(wanted);
+  expect((await lastValueFrom(client.gather('echo', record, { count: 1, timeoutMs: 5_000 }))).answers[0]?.values).toEqual([wanted]);
+  await app.close();
 });
 
 it('without a feedback stream only events can be sent', async () => {

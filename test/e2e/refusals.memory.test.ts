@@ -84,8 +84,8 @@ async function theLetterOf(pattern: string): Promise<DeadLetter> {
 it('what a pipe refuses is in the dead letter and in the log as it was thrown, and retry.on is asked of it', async () => {
   const { code, message, attempts } = await letterOf('refused.event');
   expect({ code, attempts }).toEqual({ code: 'HANDLER_FAILED', attempts: 1 });
-  expect(message).toContain('BadRequestException');
-  expect(logger.having('BadRequestException')).not.toEqual([]);
+  expect(message).toContain('BadRequestException: Bad Request Exception (amount must be an integer number)');
+  expect(logger.having('BadRequestException: Bad Request Exception (amount must be an integer number)')).not.toEqual([]);
   expect((await letterOf('refused.again')).attempts).toBe(3);
   expect(handled).toEqual([]);
 });

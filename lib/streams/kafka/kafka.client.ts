@@ -16,6 +16,11 @@ const REPEAT_LOG_AFTER_MS = 60_000;
 const ROUTINE =
   /rebalanc|authoriz|without match|re-joining|connect|ECONN|socket|seed broker|Crash|Restarting|Response (Heartbeat|JoinGroup|SyncGroup|Metadata|Offset\w+|ListOffsets|Fetch|Produce|GroupCoordinator)|Failed to send messages|retries exceeded|No broker available|Failed to find group coordinator/i;
 
+/** What fails with these is thrown to us, with its reason; that a topic exists is no failure. */
+const THROWN = /^Response CreateTopics/;
+/** Their reason is the broker's own word; that of a login might repeat what was sent. */
+const REASONED = /^Response (?!Sasl)/;
+
 export interface KafkaClientSettings {
   readonly url: StreamUrl;
   readonly options: StreambackKafkaOptions;
@@ -89,8 +94,11 @@ function bridgeTo(logger: StreambackLogger): () => (entry: LogEntry) => void {
   const said = new Map<string, number>();
   return () =>
     ({ level, namespace, log }) => {
-      // Only the message: what kafkajs adds holds stacks, group members and, for SASL, parts of what was sent.
-      const line = redact(`kafkajs ${namespace}: ${log.message}`);
+      if (THROWN.test(log.message)) return;
+      // Only the message and a reason: what kafkajs adds holds stacks, group members and, for SASL, parts of what was sent.
+      const { error } = log as { readonly error?: unknown };
+      const reason = typeof error === 'string' && REASONED.test(log.message) ? `: ${error}` : '';
+      const line = redact(`kafkajs ${namespace}: ${log.message}${reason}`);
       const now = Date.now();
       const repeated = now - (said.get(line) ?? 0) < REPEAT_LOG_AFTER_MS;
       if (repeated) return;

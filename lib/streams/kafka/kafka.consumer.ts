@@ -21,6 +21,8 @@ const CONCURRENT_BATCHES = 32;
 const DISCONNECT_TIMEOUT_MS = 2_000;
 /** Why a session ended: nothing is wrong, a topic that could not be read can be. */
 const TOPIC_BACK = Symbol('a topic is back');
+/** A group that was empty is joined in less, in ms: Kafka itself waits 3 s for further members. */
+const SLOW_JOIN_MS = 5_000;
 const DEFAULT_SESSION_TIMEOUT_MS = 30_000;
 export const DEFAULT_REBALANCE_TIMEOUT_MS = 60_000;
 
@@ -71,6 +73,7 @@ export class KafkaConsumer {
   private attempt = 0;
   /** The outage has been logged: loud once, quiet after. */
   private said = false;
+  private slowJoin: NodeJS.Timeout | undefined;
   private joinedOnce = false;
 
   private readonly watch: TopicWatch;
@@ -162,6 +165,7 @@ export class KafkaConsumer {
     try {
       return await Promise.race([this.consume(consumer, topics).then(() => crashed), crashed, watchdog.silence, back]);
     } finally {
+      clearTimeout(this.slowJoin);
       watchdog.stop();
       this.watch.stop();
       // What stands still may not be able to end either. After a crash this is over at once.
@@ -181,6 +185,7 @@ export class KafkaConsumer {
     const { options, onBatch } = this.settings;
     await consumer.connect();
     await consumer.subscribe({ topics: [...topics], fromBeginning: options.fromBeginning !== false });
+    this.watchJoining();
     await consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
@@ -192,12 +197,25 @@ export class KafkaConsumer {
     });
   }
 
+  /** A member that was killed is waited for, in silence. */
+  private watchJoining(): void {
+    const { group, logger, options } = this.settings;
+    const { sessionTimeout = DEFAULT_SESSION_TIMEOUT_MS } = given(options.consumer);
+    clearTimeout(this.slowJoin);
+    if (this.joinedOnce || this.closed) return;
+    const line =
+      `Joining group '${group}' takes long: a member that has ended without leaving it is waited for, up to ${sessionTimeout} ms. ` +
+      'With app.enableShutdownHooks() a process leaves its group when it is told to end';
+    this.slowJoin = setTimeout(() => logger.log(line), SLOW_JOIN_MS).unref();
+  }
+
   private onJoin(assignment: Readonly<Record<string, readonly number[]>>, protocol: string): void {
     const { logger, group, onStatus, onJoin } = this.settings;
     if (this.said) logger.log(`Consuming as group '${group}' goes on`);
     this.said = false;
     this.attempt = 0;
     this.joinedOnce = true;
+    clearTimeout(this.slowJoin);
     onStatus('connected');
     onJoin(assignment, protocol);
   }

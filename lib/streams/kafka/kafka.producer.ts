@@ -11,6 +11,8 @@ import { createPublishTopic, place, sizeOfRecord, type PendingMessage, type Publ
 import type { KafkaTopics } from './kafka.topics';
 
 const LOUD_AT_TRY = 4;
+const NO_ANSWER_REMEDY =
+  'Check that the address is that of a Kafka broker, which answers: another server, such as Redis, may take the connection and say nothing.';
 /** Topics whose names are kept; beyond, all are looked up anew. Bounds what callers with ever new names can take. */
 const MAX_KNOWN_TOPICS = 10_000;
 
@@ -58,13 +60,17 @@ export class KafkaProducer {
     });
   }
 
-  /** @throws StreambackConnectionError */
+  /** Takes `publishTimeoutMs` at most: kafkajs would wait for its own, longer limits. @throws StreambackConnectionError */
   async connect(): Promise<void> {
     if (this.closed) throw closedError();
+    const { address, publishTimeoutMs } = this.settings;
     try {
-      await this.client.connected();
+      await limited(this.client.connected(), publishTimeoutMs, () => {
+        const message = `Kafka at ${address} did not answer within ${publishTimeoutMs} ms`;
+        return new StreambackConnectionError('UNREACHABLE', message, { remedy: NO_ANSWER_REMEDY });
+      });
     } catch (error) {
-      throw toConnectionError(error, `Connecting to Kafka at ${this.settings.address}`);
+      throw toConnectionError(error, `Connecting to Kafka at ${address}`);
     }
   }
 

@@ -43,9 +43,9 @@ export class Reports {
     return pages;
   }
 
-  /** `.read(from_group='main_app')`, `send(key=)` */
+  /** `.read(from_group='example_consumer_app')`, `send(key=)` */
   first(id: number): Promise<string> {
-    const record = new StreambackRecordBuilder({ id }).setFromGroup('main_app').setKey(String(id)).build();
+    const record = new StreambackRecordBuilder({ id }).setFromGroup('example_consumer_app').setKey(String(id)).build();
     return firstValueFrom(this.client.send<string>('report', record));
   }
 }

@@ -311,6 +311,7 @@ export function remoteSuite(title: string, streams: () => string, { tellsAbsence
         await expect(one(absent[method]!())).rejects.toMatchObject({
           code: 'NO_LISTENER',
           message: `There is no remote method '${method}' of 'reports' in the process that got the call`,
+          remedy: expect.stringContaining('Check the name of the method'),
         });
         expect(Date.now() - began).toBeLessThan(5_000);
       },
@@ -324,7 +325,10 @@ export function remoteSuite(title: string, streams: () => string, { tellsAbsence
 
     it.runIf(tellsAbsence)('errs NO_LISTENER, soon, for a name that no service has', async () => {
       const began = Date.now();
-      await expect(one(client.remote<ReportsService>('nobody').add(1, 2))).rejects.toMatchObject({ code: 'NO_LISTENER' });
+      await expect(one(client.remote<ReportsService>('nobody').add(1, 2))).rejects.toMatchObject({
+        code: 'NO_LISTENER',
+        remedy: expect.stringContaining('Check the name'),
+      });
       expect(Date.now() - began).toBeLessThan(15_000);
     });
 

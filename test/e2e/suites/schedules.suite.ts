@@ -205,10 +205,10 @@ export function schedulesSuite(title: string, newStreams: () => string): void {
           () => 'it started',
           (error: unknown) => error,
         );
-      const method = (...[cronTime, options]: [string, Parameters<typeof CronMessage>[2]?]): Provider => {
+      const method = (cronTime: string, options?: Parameters<typeof CronMessage>[2], pattern = 'tick'): Provider => {
         @Injectable()
         class Wrong {
-          @CronMessage(cronTime, 'tick', options)
+          @CronMessage(cronTime, pattern, options)
           run(): void {}
         }
         return Wrong;
@@ -219,6 +219,11 @@ export function schedulesSuite(title: string, newStreams: () => string): void {
         ['a zone', method(FAR, { timeZone: 'Mars/Olympus' }), { code: 'INVALID_SCHEDULE' }],
         ['an option', method(FAR, { catchup: 'all' } as object), { code: 'INVALID_OPTION', remedy: expect.stringContaining('catchUp') }],
         ['a connection', method(FAR, { connection: 'audit' }), { code: 'UNKNOWN_CONNECTION' }],
+        [
+          'a pattern',
+          method(FAR, undefined, null as unknown as string),
+          { code: 'INVALID_PATTERN', remedy: expect.stringContaining('@CronMessage') },
+        ],
       ])('refuses %s that is wrong', async (_what, provider, error) => {
         expect(await failure({}, [provider])).toMatchObject(error);
       });

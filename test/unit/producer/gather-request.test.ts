@@ -108,6 +108,22 @@ describe('GatherRequest', () => {
     ]);
   });
 
+  it('errs when the time is up and the broker has not even acknowledged it: no group was silent', () => {
+    const { request, results, seen, clock } = setup();
+    clock.advance(5_000);
+    request.expire();
+    expect(results).toEqual([]);
+    expect(seen).toEqual([expect.objectContaining({ code: 'DEADLINE_EXCEEDED', waitingFor: 'broker' })]);
+  });
+
+  it('gives a result without answers when the time is up and the broker has it', () => {
+    const { request, results, clock } = setup();
+    request.acknowledged();
+    clock.advance(5_000);
+    request.expire();
+    expect(results).toEqual([{ answers: [], missing: ['a', 'b'], complete: false }]);
+  });
+
   it('when the time is up it gives what there is, and what goes on is cancelled', () => {
     const { frame, results, seen, over, clock, request } = setup({ groups: ['a', 'b', 'c', 'd'] });
     frame('a', 'response_end', { values: [1] });

@@ -1,8 +1,8 @@
-import { Controller, Inject, Injectable, Module, Scope, type DynamicModule, type Provider } from '@nestjs/common';
+import { Controller, Inject, Injectable, Logger, Module, Scope, type DynamicModule, type Provider } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Ctx, EventPattern, Payload } from '@nestjs/microservices';
 import { lastValueFrom } from 'rxjs';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import {
   StreambackClient,
   StreambackContext,
@@ -49,6 +49,25 @@ describe('@StreambackLifecycle', () => {
     const { bound, options } = consumer as unknown as { bound: Map<string, { listener: Listener }>; options: ConsumerOptions };
     return { listeners: new Map([...bound].map(([topic, { listener }]) => [topic, listener.hooks])), connection: options.hooks };
   }
+
+  it('warns of a method whose name is nearly that of a hook', async () => {
+    @StreambackLifecycle()
+    @Injectable()
+    class Misspelt implements StreambackLifecycleHooks {
+      onConsumeEnd(): void {}
+      onConsumeErr(): void {}
+      onModuleInit(): void {}
+      onOrderPlaced(): void {}
+    }
+    const warn = vi.spyOn(Logger.prototype, 'warn').mockImplementation(() => {});
+    try {
+      await start([Misspelt]);
+      const said = warn.mock.calls.map(([line]) => String(line)).filter((line) => line.includes('Misspelt'));
+      expect(said).toEqual([expect.stringMatching(/'onConsumeErr'.*Did you mean 'onConsumeError'/)]);
+    } finally {
+      warn.mockRestore();
+    }
+  });
 
   /** Notes the patterns of what begins. */
   class Noting {

@@ -58,12 +58,25 @@ describe('kafkaConfig', () => {
     const note = (level: string) => (line: string) => void lines.push(`${level} ${line}`);
     const logger = { log: note('log'), warn: note('warn'), error: note('error'), debug: note('debug') };
     const write = config('kafka://a', {}, logger).logCreator!(logLevel.WARN);
-    const log = (level: logLevel, message: string) =>
-      write({ namespace: 'Consumer', level, label: '', log: { message, timestamp: '', logger: 'kafkajs', secret: 'canary' } as never });
+    const log = (level: logLevel, message: string, error?: string) =>
+      write({
+        namespace: 'Consumer',
+        level,
+        label: '',
+        log: { message, error, timestamp: '', logger: 'kafkajs', secret: 'canary' } as never,
+      });
     log(logLevel.ERROR, 'Something new');
     log(logLevel.ERROR, 'Something new');
     log(logLevel.WARN, 'The group is rebalancing, re-joining');
     log(logLevel.WARN, 'The group is rebalancing, re-joining');
-    expect(lines).toEqual(['error kafkajs Consumer: Something new', 'debug kafkajs Consumer: The group is rebalancing, re-joining']);
+    log(logLevel.ERROR, 'Response CreateTopics(key: 19, version: 3)', 'Topic creation errors');
+    log(logLevel.ERROR, 'Response SaslAuthenticate(key: 36, version: 1)', 'canary');
+    log(logLevel.ERROR, 'Response Metadata(key: 3, version: 6)', 'There is no leader');
+    expect(lines).toEqual([
+      'error kafkajs Consumer: Something new',
+      'debug kafkajs Consumer: The group is rebalancing, re-joining',
+      'error kafkajs Consumer: Response SaslAuthenticate(key: 36, version: 1)',
+      'debug kafkajs Consumer: Response Metadata(key: 3, version: 6): There is no leader',
+    ]);
   });
 });

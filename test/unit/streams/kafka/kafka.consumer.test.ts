@@ -122,6 +122,21 @@ describe('a kafkajs consumer that stands still', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it('is said to wait for a member that was killed where joining takes long, and how that is avoided', async () => {
+    const { consumer, logger } = consumerWith([], undefined, async (emit) => {
+      await new Promise((resolve) => setTimeout(resolve, 20_000));
+      emit('join');
+    });
+    const started = consumer.start();
+    await vi.advanceTimersByTimeAsync(4_000);
+    expect(logger.having('takes long')).toEqual([]);
+    await vi.advanceTimersByTimeAsync(16_000);
+    await started;
+    expect(logger.having('takes long')).toEqual([expect.stringMatching(/group 'g'.*30000 ms.*enableShutdownHooks/)]);
+    await consumer.close();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   it('is built anew when it falls silent, also where it cannot be disconnected', async () => {
     let first: Emit | undefined;
     const { consumer, built } = consumerWith([], undefined, (emit) => {

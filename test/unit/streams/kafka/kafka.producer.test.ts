@@ -16,6 +16,7 @@ class Bench {
   built = 0;
   partitions: number | undefined = 6;
   lookUp = (): Promise<number> => Promise.resolve(this.partitions!);
+  connect: () => Promise<void> = () => Promise.resolve();
   answer: (batch: ProducerBatch, client: number) => Promise<void> = () => Promise.resolve();
   readonly producer = new KafkaProducer({
     kafka: { producer: () => this.client() } as unknown as Kafka,
@@ -37,7 +38,7 @@ class Bench {
   private client(): Partial<Producer> {
     const client = (this.built += 1);
     return {
-      connect: () => Promise.resolve(void this.open.add(client)),
+      connect: () => this.connect().then(() => void this.open.add(client)),
       disconnect: () => Promise.resolve(void this.open.delete(client)),
       sendBatch: async (batch) => {
         await this.answer(batch, client);
@@ -68,6 +69,18 @@ describe('KafkaProducer', () => {
     expect([...bench.open]).toEqual([]);
     expect(vi.getTimerCount()).toBe(0);
   });
+
+  it('UNREACHABLE after publishTimeoutMs where a first connection is taken and never answered', async () => {
+    const bench = new Bench();
+    bench.connect = () => new Promise(() => undefined);
+    const connected = bench.producer.connect();
+    const failed = expect(connected).rejects.toMatchObject({ code: 'UNREACHABLE', remedy: expect.stringContaining('Kafka broker') });
+    await vi.advanceTimersByTimeAsync(120_000);
+    await failed;
+    const closed = bench.producer.close();
+    await vi.advanceTimersByTimeAsync(2_000);
+    await closed;
+  }, 2_000);
 
   it('gives up a client that does not answer, and sends by another', async () => {
     const bench = new Bench();
