@@ -112,7 +112,7 @@ export class SimProcess implements Actor {
           string,
           {
             order: { waiting: Map<string, unknown>; running: number; ready: { size: number } };
-            duplicates: { running: Map<string, unknown> };
+            duplicates: Record<'recent' | 'elder', Map<string, unknown>>;
           }
         >;
       };
@@ -121,7 +121,9 @@ export class SimProcess implements Actor {
         left[`keys of ${topic}`] = order.waiting.size;
         left[`slots of ${topic}`] = order.running;
         left[`ready of ${topic}`] = order.ready.size;
-        left[`claims of ${topic}`] = duplicates.running.size;
+        left[`claims of ${topic}`] = [...duplicates.recent.values(), ...duplicates.elder.values()].filter(
+          (state) => state !== 'done',
+        ).length;
       }
     }
     return Object.entries(left)
