@@ -27,6 +27,8 @@ export function fromSource(source: Source, call: Pick<CallContext, 'room' | 'lin
   return new Observable((subscriber) => {
     const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
     let finished = false;
+    /** An element is waited for, whose failure is no end of its iterator. */
+    let within = false;
     const pull = async (): Promise<void> => {
       try {
         for (let steps = 1; !subscriber.closed; steps++) {
@@ -44,10 +46,12 @@ export function fromSource(source: Source, call: Pick<CallContext, 'room' | 'lin
             finished = true;
             return subscriber.complete();
           }
-          subscriber.next(value instanceof Promise ? await value : value);
+          within = value instanceof Promise;
+          subscriber.next(within ? await value : value);
+          within = false;
         }
       } catch (error) {
-        finished = true;
+        finished ||= !within;
         subscriber.error(error);
       }
     };

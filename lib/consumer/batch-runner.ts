@@ -8,7 +8,6 @@ import { BatchedRun, BatchRun } from './batch-run';
 import type { BatchSlot, Keyed } from './batch-order';
 import type { HookedMessage } from './hooked-message';
 import type { BatchListener, Listener } from './listener';
-import { retryDelayMs } from './retry';
 import type { Run } from './run';
 import { DELIVERED_AGAIN, mayRestart, type Failure, type Runner } from './runner';
 import type { RunOutcome } from './run-result';
@@ -153,7 +152,7 @@ export class BatchRunner {
 
   private delayMs({ listener }: Work, left: readonly Running[], tries: number, failed: Failure): number | undefined {
     const failing = left.find(({ run }) => this.runner.isFailure(run, failed));
-    return failing && retryDelayMs(listener.options.retry, tries, failing.run.causeOf(failed.error));
+    return failing && this.runner.delayMs(listener, tries, failing.run.causeOf(failed.error));
   }
 
   /** Writes a message's end. */

@@ -3,7 +3,7 @@ import { StreambackError, type StreambackMessageError } from '../common/errors';
 import { TurnLimit } from '../common/turn-limit';
 import type { ConnectionHooks } from '../lifecycle/told-hooks';
 import { decodeEnvelope, withoutRequester, type Envelope } from '../protocol/envelope';
-import type { MainStream, MainStreamDelivery, MainStreamMessage, MainStreamSubscription, TopicPartition } from '../streams/main-stream';
+import type { MainStream, MainStreamDelivery, MainStreamSubscription, TopicPartition } from '../streams/main-stream';
 import { Answering, type ConsumerFeedback } from './answering';
 import { BatchRunner } from './batch-runner';
 import { Batches } from './batches';
@@ -19,7 +19,7 @@ import { CLOCK_TOLERANCE_MS } from './run';
 import { RunRegistry } from './run-registry';
 import type { RunOutcome, RunResult } from './run-result';
 import { describeError, Runner, type RunnerOptions } from './runner';
-import { AFTERWARDS, type Task } from './task';
+import { AFTERWARDS, orderKey, type Task } from './task';
 import { Unheard } from './unheard';
 
 export interface ConsumerOptions extends RunnerOptions {
@@ -206,11 +206,14 @@ export class Consumer {
   private withdraw(places: readonly TopicPartition[]): void {
     const leaving = new Set(places.map(placeOf));
     for (const { order } of this.bound.values()) {
-      for (const { delivery } of order.withdraw((task) => leaving.has(placeOf(task.delivery.message)))) {
-        this.ended += 1;
-        delivery.release();
-      }
+      for (const task of order.withdraw(({ delivery }) => leaving.has(placeOf(delivery.message)))) this.giveBack(task);
     }
+  }
+
+  /** Of what has not begun. */
+  private giveBack({ delivery }: Task): void {
+    this.ended += 1;
+    delivery.release();
   }
 
   /** Never rejects. */
@@ -228,7 +231,7 @@ export class Consumer {
     const { outcome, lingering } = await this.attempt(task, duplicates, slot);
     if (outcome === 'again') {
       delivery.release();
-      for (const behind of slot.takeBehind()) behind.delivery.release();
+      for (const behind of slot.takeBehind()) this.giveBack(behind);
     } else delivery.settle();
     await lingering;
   }
@@ -287,14 +290,3 @@ export class Consumer {
 }
 
 const placeOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`;
-
-function orderKey(listener: Listener, { key, partition }: MainStreamMessage): string | null {
-  switch (listener.options.order) {
-    case 'key':
-      return key === null ? null : key.toString('latin1');
-    case 'partition':
-      return String(partition);
-    case 'none':
-      return null;
-  }
-}

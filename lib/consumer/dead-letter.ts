@@ -1,4 +1,5 @@
-import type { StreambackMessageError } from '../common/errors';
+import { inspect } from 'node:util';
+import { StreambackMessageError } from '../common/errors';
 import { decodeEnvelope } from '../protocol/envelope';
 import type { MainStreamMessage, MessageHeader, OutgoingMessage } from '../streams/main-stream';
 
@@ -57,11 +58,18 @@ export interface DeadLetter {
   readonly replayed: number;
 }
 
-/** Whether it was sent again out of the dead letters. */
-export const isReplayed = ({ headers }: MainStreamMessage): boolean => headers.some(([name]) => name === REPLAYED);
-
 /** Whether it was ever put aside: nobody waits for its answers any more, whoever reads it now. */
 export const wasPutAside = ({ headers }: MainStreamMessage): boolean => headers.some(([name]) => name === CODE || name === REPLAYED);
+
+/** Why a message is put aside whose handler has failed for good. */
+export function handlerFailed(pattern: string, cause: unknown, tries: number): StreambackMessageError {
+  const why = cause instanceof Error ? `${cause.name}: ${cause.message}` : inspect(cause, { depth: 1 });
+  return new StreambackMessageError(
+    'HANDLER_FAILED',
+    `'${pattern}' failed ${tries === 1 ? `with ${why}` : `${tries} times, the last time with ${why}`}`,
+    { cause },
+  );
+}
 
 /** A message as it goes to the dead letters: its bytes, key and headers as they were, and headers that say why. */
 export function deadLetterOf(message: MainStreamMessage, facts: DeadLetterFacts, topic: string): OutgoingMessage {

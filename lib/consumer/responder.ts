@@ -249,6 +249,7 @@ export class Responder implements FeedbackSource {
     return (
       this.over ||
       (frames < MAX_UNWRITTEN &&
+        this.held.size < this.options.maxBuffered &&
         bytes < MAX_UNWRITTEN_BYTES &&
         this.made + this.held.size < this.credit &&
         !this.options.writer.pending.isFull)

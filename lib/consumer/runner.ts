@@ -1,12 +1,12 @@
 import { inspect } from 'node:util';
 import type { Clock } from '../common/clock';
-import { StreambackError, StreambackMessageError } from '../common/errors';
+import { StreambackError } from '../common/errors';
 import type { StreambackLogger } from '../common/logger';
 import { runInCall } from '../context/call-context';
 import { answerError, refusedAnswer } from './answer-error';
 import type { Answering, AnsweringOptions } from './answering';
 import type { Envelope } from '../protocol/envelope';
-import type { DeadLetterFacts } from './dead-letter';
+import { handlerFailed, type DeadLetterFacts } from './dead-letter';
 import type { DeadLetters } from './dead-letters';
 import { HookedMessage } from './hooked-message';
 import type { Slot } from './key-order';
@@ -198,13 +198,24 @@ export class Runner {
   }
 
   /** How long to wait for the next try; nothing when there is to be none. */
-  private retryDelayMs(run: Run, { pattern, options, hooks }: Listener, failures: number, cause: unknown): number | undefined {
-    const delayMs = mayRestart(run) ? retryDelayMs(options.retry, failures, cause) : undefined;
+  private retryDelayMs(run: Run, listener: Listener, failures: number, cause: unknown): number | undefined {
+    const { pattern, hooks } = listener;
+    const delayMs = mayRestart(run) ? this.delayMs(listener, failures, cause) : undefined;
     if (delayMs === undefined) return undefined;
     run.responder?.abandon();
     this.options.logger.debug(`'${pattern}' failed and is tried again in ${delayMs} ms: ${describeError(cause)}`);
     hooks?.retry?.(run, { error: cause, attempt: run.attempt, delayMs });
     return delayMs;
+  }
+
+  /** The same as {@link retryDelayMs}; a `retry.on` that fails itself is logged, and wants no further try. */
+  delayMs({ pattern, options }: Listener, failures: number, cause: unknown): number | undefined {
+    try {
+      return retryDelayMs(options.retry, failures, cause);
+    } catch (error) {
+      this.options.logger.error(`The retry.on of '${pattern}' failed, there is no further try: ${describeError(error)}`);
+      return undefined;
+    }
   }
 
   /** Dead-letters what has failed for good. @returns whether it is done with; else it is to come again */
@@ -277,15 +288,6 @@ function call(listener: Listener, run: Run): unknown {
   } catch (error) {
     return Promise.reject(error);
   }
-}
-
-function handlerFailed(pattern: string, cause: unknown, tries: number): StreambackMessageError {
-  const why = cause instanceof Error ? `${cause.name}: ${cause.message}` : inspect(cause, { depth: 1 });
-  return new StreambackMessageError(
-    'HANDLER_FAILED',
-    `'${pattern}' failed ${tries === 1 ? `with ${why}` : `${tries} times, the last time with ${why}`}`,
-    { cause },
-  );
 }
 
 /** For the log. Whatever a handler throws: JSON and String() throw on some values themselves. */

@@ -1,5 +1,5 @@
 import type { Envelope } from '../protocol/envelope';
-import type { MainStreamDelivery } from '../streams/main-stream';
+import type { MainStreamDelivery, MainStreamMessage } from '../streams/main-stream';
 import type { DuplicateGuard } from './duplicate-guard';
 import type { Listener } from './listener';
 import type { RunOutcome } from './run-result';
@@ -18,3 +18,15 @@ export const AFTERWARDS = { done: 'finished', failed: 'forgotten', again: 'relea
   RunOutcome,
   keyof DuplicateGuard
 >;
+
+/** What a message shares with those that it is never side by side with (M4); null: nothing. */
+export function orderKey(listener: Listener, { key, partition }: MainStreamMessage): string | null {
+  switch (listener.options.order) {
+    case 'key':
+      return key === null ? null : key.toString('latin1');
+    case 'partition':
+      return String(partition);
+    case 'none':
+      return null;
+  }
+}

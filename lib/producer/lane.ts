@@ -118,7 +118,11 @@ export class Lane<Answer = unknown> implements AsyncIterable<Answer> {
   [Symbol.asyncIterator](): AsyncIterator<Answer, undefined> {
     return {
       next: async () => {
-        const answer = await this.read();
+        const answer = await this.read().catch((error: unknown) => {
+          // One that cannot be made an instance of its class: the loop is left, and nobody else would close the lane.
+          if (!this.outcome) this.close();
+          throw error;
+        });
         return answer === undefined ? { done: true, value: undefined } : { done: false, value: answer };
       },
       return: async () => {

@@ -198,7 +198,11 @@ export class PendingRequest implements Expiring {
     this.isUncertain = false;
     if (this.order.runs !== runs && runs > 0) this.window.restart();
     else if (this.order.runs !== runs && frame.seq) this.window.startAt(frame.seq);
-    if (this.order.runs !== runs && hasEmitted) this.observer.restart?.(this.order.currentAttempt, before);
+    if (this.order.runs !== runs && hasEmitted) {
+      // A lane drops what was not read of the old attempt.
+      this.unread = 0;
+      this.observer.restart?.(this.order.currentAttempt, before);
+    }
     if (this.isOver) return;
     this.window.onFrame(frame.bytes);
     this.lastActivity = this.owner.now();
@@ -250,7 +254,10 @@ export class PendingRequest implements Expiring {
   consumerLost(): void {
     if (this.order.hasEmitted && !this.observer.restart)
       return this.fail(new StreambackLaneError('CONSUMER_LOST', `The process that answered '${this.pattern}' is gone`));
+    const { instance } = this.order;
     this.order.forget();
+    // It may only have been slow: should the request end before it is heard of again, it is told, too.
+    this.noteUnfollowed(instance);
     this.waitingFor = 'consumer';
   }
 

@@ -208,6 +208,8 @@ export class Producer implements GatherOwner {
   }
 
   onRoom(request: PendingRequest): void {
+    // Its idle timeout counts again.
+    this.deadlines.watch(request);
     this.lists?.begin(request);
   }
 

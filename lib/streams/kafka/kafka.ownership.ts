@@ -129,6 +129,8 @@ export class KafkaOwnership {
       this.options.logger.warn(
         `Topic '${batch.topic}', partition ${batch.partition}: the log goes on at ${fetchedOffset}, before ${partition.position}`,
       );
+      // What is aborted makes room, which must not be filled from what waits of the old log: it would never be given free again.
+      partition.state = 'starting';
       this.options.dispatcher.forget(partition);
       partition.abort(revokedError());
       partition.start(fetchedOffset, -1);

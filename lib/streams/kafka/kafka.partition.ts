@@ -100,6 +100,7 @@ export class KafkaPartition implements DeliveryOwner {
       this.head = 0;
     }
     this.position = end;
+    this.doubted = -1;
     return 'taken';
   }
 

@@ -44,12 +44,14 @@ export interface KafkaRefusalsOptions {
 /** The topics that may not be read at the moment: said once, and tried again until they may. */
 export class KafkaRefusals {
   private readonly timers = new Map<string, NodeJS.Timeout>();
+  private ended = false;
 
   constructor(private readonly options: KafkaRefusalsOptions) {}
 
   /** @param error `undefined`: it was read */
   note(topic: string, error?: unknown): void {
     const { group, setReading, logger } = this.options;
+    if (this.ended) return;
     const timer = this.timers.get(topic);
     if (error === undefined) {
       if (!timer) return;
@@ -71,6 +73,7 @@ export class KafkaRefusals {
 
   /** Tries no more. */
   end(): void {
+    this.ended = true;
     for (const timer of this.timers.values()) clearTimeout(timer);
     this.timers.clear();
   }

@@ -137,7 +137,7 @@ export class RedisListReader {
     const inTurn = [...topics.slice(this.turn), ...topics.slice(0, this.turn)];
     return this.popped(topics, async () => {
       const { popped, failure } = await pop.sweep(inTurn);
-      for (const each of popped) await this.deliver(each);
+      await Promise.all(popped.map((each) => this.deliver(each)));
       if (failure !== undefined) throw failure;
       return popped.length > 0;
     });
@@ -171,6 +171,7 @@ export class RedisListReader {
     }
   }
 
+  /** Never rejects: what was popped of other lists is still to be given. */
   private async deliver({ key, values }: Popped): Promise<void> {
     const readers = this.lists.get(key);
     const [reader] = readers ?? [];
@@ -180,6 +181,11 @@ export class RedisListReader {
       reader.options.onFrames(values);
       return;
     }
-    await runTransaction(this.writing, (transaction) => transaction.rpush(key, ...values.toReversed()).pexpire(key, RETURNED_TTL_MS));
+    await runTransaction(this.writing, (transaction) => transaction.rpush(key, ...values.toReversed()).pexpire(key, RETURNED_TTL_MS)).catch(
+      (error: unknown) => {
+        if (!this.stopping.signal.aborted)
+          this.logger.error(`${values.length} frames could not be put back into '${key}': ${messageOf(error)}`);
+      },
+    );
   }
 }

@@ -143,6 +143,24 @@ describe('fromSource', () => {
     expect(seen).toEqual([1]);
   });
 
+  it('runs finally where a promise among the elements fails', async () => {
+    let ended = 0;
+    function* source() {
+      try {
+        yield Promise.resolve(1);
+        yield Promise.reject(new Error('x'));
+      } finally {
+        ended += 1;
+      }
+    }
+    const seen: unknown[] = [];
+    await new Promise<void>((resolve) =>
+      fromSource(source(), FREE).subscribe({ next: (value) => seen.push(value), error: (error) => resolve(void seen.push(error)) }),
+    );
+    expect(seen).toEqual([1, expect.objectContaining({ message: 'x' })]);
+    expect(ended).toBe(1);
+  });
+
   it('unsubscribing throws nothing, whatever return() does', async () => {
     const source = { [Symbol.iterator]: () => ({ next: () => ({ done: false, value: 1 }), return: fail }) };
     const subscription = fromSource(source, { room: () => new Promise(() => {}) }).subscribe();

@@ -319,6 +319,18 @@ describe('a batch listener', () => {
     expect(calls).toHaveLength(1);
   });
 
+  it('M2: a retry.on that fails itself has no further try: what stands alone is put aside', async () => {
+    const on = (): boolean => {
+      throw new TypeError('no response');
+    };
+    await serve(bad(2), { size: 3, retry: { times: 3, on } });
+    for (const value of [1, 2, 3]) await publish(value);
+    await allSettled();
+    expect(calls).toEqual([[1, 2, 3], [1, 2], [1], [2], [3]]);
+    expect(await letters()).toEqual([[2, 3]]);
+    expect(logger.having('retry.on').length).toBeGreaterThan(0);
+  });
+
   it('a request of Python’s that has been sent answers is not run again: its frames name no attempt', async () => {
     await serve(
       async (values, batch) => {

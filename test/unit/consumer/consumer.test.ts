@@ -679,6 +679,7 @@ describe('Consumer', () => {
       await eventually('settled', () => main.settled.length === 4);
       expect(seen.filter((value) => value !== 9)).toEqual([1, 1, 2, 3]);
       expect(main.released.toSorted()).toEqual(['0', '1', '2']);
+      expect(consumer.facts().inFlight, 'what was given back from behind it does not count for ever').toBe(0);
     });
 
     it('M4: keys are told apart by their bytes', async () => {
@@ -716,6 +717,29 @@ describe('Consumer', () => {
       await publish({});
       await eventually('settled', () => main.settled.length === 1);
       expect([runs, main.released, logger.having("The event 'work' failed").length]).toEqual([1, [], 1]);
+    });
+
+    it('M2: a retry.on that fails itself has no further try: an event is put aside, a requester is answered', async () => {
+      const retry = {
+        times: 3,
+        on: (): boolean => {
+          throw new TypeError('no response');
+        },
+      };
+      let runs = 0;
+      await serve(
+        () => {
+          runs += 1;
+          throw new Error('boom');
+        },
+        { retry },
+      );
+      await publish({});
+      await eventually('settled', () => main.settled.length === 1);
+      expect((await main.lag('nobody', ['work.dlt'])).get('work.dlt')).toBe(1);
+      await expect(answers()).rejects.toMatchObject({ message: 'Error: boom' });
+      expect([runs, main.released]).toEqual([2, []]);
+      expect(logger.having('retry.on')).toHaveLength(1);
     });
 
     it('what can never be answered is logged and done with, and its handler runs once', async () => {

@@ -57,6 +57,18 @@ describe('Responder', () => {
     await ended;
   });
 
+  it('F5: a pulling handler waits before it outruns maxBuffered', async () => {
+    const responder = make('inbox', 1_000, { maxBuffered: 3 });
+    for (let n = 0; n < 3; n++) {
+      expect(responder.room()).toBeUndefined();
+      responder.write(n);
+    }
+    const room = responder.room()!;
+    expect(await isSettled(room)).toBe(false);
+    (await stream.untilWrite(1)).settle('written');
+    expect(await isSettled(room)).toBe(true);
+  });
+
   it('numbers frames without a hole, over ticks', async () => {
     const responder = make();
     responder.write(1);

@@ -166,6 +166,21 @@ describe('Lane', () => {
     expect(closed()).toBe(1);
   });
 
+  it('for await closes the lane where an answer cannot be made an instance of its class', async () => {
+    const { lane, observer, closed } = setup();
+    lane.type = class {
+      constructor() {
+        throw new TypeError('no');
+      }
+    } as never;
+    observer.next({ n: 1 } as never);
+    const reading = (async () => {
+      for await (const answer of lane) expect.unreachable(String(answer));
+    })();
+    await expect(reading).rejects.toThrow('no');
+    expect(closed()).toBe(1);
+  });
+
   it('for await ends with the lane, and throws what it failed with', async () => {
     const { lane, observer, closed } = setup();
     observer.next(1);

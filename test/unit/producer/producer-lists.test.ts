@@ -14,7 +14,7 @@ import { MemoryMainStream } from '../../../lib/streams/memory/memory.main-stream
 import { freshName } from '../../support/fresh-name';
 import { ManualClock } from '../../support/manual-clock';
 import { RecordingLogger } from '../../support/recording-logger';
-import { ticks } from '../../support/tick';
+import { tick, ticks } from '../../support/tick';
 
 class RecordingMainStream extends MemoryMainStream {
   readonly envelopes: Envelope[] = [];
@@ -248,6 +248,34 @@ describe('Producer, with feedback lists', () => {
     expect(read).toEqual(Array.from({ length: 3_001 }, (_, n) => n));
     await write(lane.id, end);
     expect(await lane.read()).toBeUndefined();
+  });
+
+  it('F2: a lane that has caught up with its list waits no longer than idleTimeoutMs', async () => {
+    const lane = producer.open<number>('old.service', 1, { feedback: 'list', idleTimeoutMs: 1_000 });
+    await ticks();
+    const first = lane.read();
+    await write(lane.id, ...Array.from({ length: 1_001 }, (_, n) => answer(n)));
+    expect(await first).toBe(0);
+    await pass(2_000);
+    for (let n = 1; n <= 1_000; n++) expect(await lane.read()).toBe(n);
+    const last = lane.read();
+    last.catch(() => undefined);
+    await pass(1_100);
+    await expect(Promise.race([last, tick()])).rejects.toMatchObject({ code: 'IDLE_TIMEOUT' });
+  });
+
+  it('F5: what a lane has dropped at a restart does not count as unread: it reads on', async () => {
+    const lane = producer.open<number>('old.service', 1, { feedback: 'list', onRestart: () => {} });
+    await ticks();
+    const first = lane.read();
+    const frames = new FrameEncoder({ id: lane.id, sourceGroup: 'py', run: 1, attempt: 1, instance: CONSUMER });
+    await write(lane.id, ...Array.from({ length: 601 }, () => frames.response('-1')));
+    expect(await first).toBe(-1);
+    await write(lane.id, ...Array.from({ length: 500 }, (_, n) => answer(n)));
+    for (let n = 0; n < 500; n++) expect(await lane.read()).toBe(n);
+    const last = lane.read();
+    await write(lane.id, answer(500));
+    await expect(Promise.race([last, tick()])).resolves.toBe(500);
   });
 
   it('a list is resumed, also by the process that has sent its request, and midway', async () => {

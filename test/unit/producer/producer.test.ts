@@ -264,6 +264,18 @@ describe('Producer', () => {
       expect(unread.seen).toEqual([2, 'complete']);
     });
 
+    it('F6: a consumer that was held to be gone is told of a cancel all the same: it may only have been slow', async () => {
+      const { request } = send();
+      await ticks();
+      arrive(encoder(request.id).accepted());
+      clock.advance(2_500);
+      await ticks();
+      request.close();
+      await ticks();
+      expect(controls()).toEqual([[CONSUMER, { control: 'cancel', id: request.id }]]);
+      expect([...(await feedback.cancelled([request.id]))]).toEqual([request.id]);
+    });
+
     it('F6: a request that is cancelled before its consumer is known is marked; should it answer all the same, its consumer is told', async () => {
       const { request } = send();
       await ticks();

@@ -5,10 +5,16 @@ import type { KafkaCommitter } from '../../../../lib/streams/kafka/kafka.committ
 import { KafkaDispatcher } from '../../../../lib/streams/kafka/kafka.dispatcher';
 import type { GroupMembership } from '../../../../lib/streams/kafka/kafka.membership';
 import { KafkaOwnership } from '../../../../lib/streams/kafka/kafka.ownership';
+import type { MainStreamDelivery } from '../../../../lib/streams/main-stream';
 import { eventually } from '../../../support/eventually';
 
-it('M3: a member that was thrown out starts nothing of what it has lost', async () => {
+/** Where partitions begin. */
+const FIRST = 100;
+
+/** What is held of topic `t`, joined, with one message in flight at most. */
+async function joined(partitions: readonly number[]) {
   const delivered: string[] = [];
+  const deliveries: MainStreamDelivery[] = [];
   const dispatcher = new KafkaDispatcher({
     maxInFlight: 1,
     topics: 1,
@@ -16,14 +22,17 @@ it('M3: a member that was thrown out starts nothing of what it has lost', async 
     rank: () => 1,
     onCommitNear: () => {},
     setPaused: () => {},
-    onDelivery: ({ message }) => void delivered.push(`${message.partition}:${message.offset}`),
+    onDelivery: (delivery) => {
+      deliveries.push(delivery);
+      delivered.push(`${delivery.message.partition}:${delivery.message.offset}`);
+    },
   });
   /** What the group would say. */
   const membership = {
     generation: 1,
     missedRound: false,
     confirm: () => {},
-    committed: async (places: readonly { topic: string; partition: number }[]) => places.map((place) => ({ ...place, offset: 0 })),
+    committed: async (places: readonly { topic: string; partition: number }[]) => places.map((place) => ({ ...place, offset: FIRST })),
   };
   let ready = 0;
   const ownership = new KafkaOwnership({
@@ -40,16 +49,44 @@ it('M3: a member that was thrown out starts nothing of what it has lost', async 
     onReady: () => (ready += 1),
     logger: SILENT_LOGGER,
   });
-  const batch = (partition: number): EachBatchPayload => {
-    const messages = [{ offset: '0', key: null, value: null, timestamp: '1', attributes: 0 }] as KafkaMessage[];
-    return { batch: { topic: 't', partition, messages, fetchedOffset: '0', lastOffset: () => '0' } } as unknown as EachBatchPayload;
-  };
-  ownership.onJoin({ t: [0, 1, 2] }, '');
+  ownership.onJoin({ t: partitions }, '');
   await eventually('ready', () => ready === 1);
-  for (const partition of [0, 1, 2]) expect(ownership.onBatch(batch(partition))).toBe(true);
-  expect(delivered).toEqual(['0:0']);
+  const fetched = (partition: number, offset: number, count = 1): boolean => {
+    const messages = Array.from({ length: count }, (_, n) => ({ offset: String(offset + n), key: null, value: null, timestamp: '1' }));
+    const lastOffset = (): string => String(offset + count - 1);
+    return ownership.onBatch({
+      batch: { topic: 't', partition, messages: messages as KafkaMessage[], fetchedOffset: String(offset), lastOffset },
+    } as unknown as EachBatchPayload);
+  };
+  return { delivered, deliveries, membership, ownership, fetched };
+}
+
+it('M3: a member that was thrown out starts nothing of what it has lost', async () => {
+  const { delivered, membership, ownership, fetched } = await joined([0, 1, 2]);
+  for (const partition of [0, 1, 2]) expect(fetched(partition, FIRST)).toBe(true);
+  expect(delivered).toEqual([`0:${FIRST}`]);
   membership.missedRound = true;
   ownership.onJoin({}, '');
-  expect(delivered).toEqual(['0:0']);
+  expect(delivered).toEqual([`0:${FIRST}`]);
   expect(ownership.held.size).toBe(0);
+});
+
+it('M7: where the log begins anew, what waited of the old one is not handed over, and takes nobody’s place', async () => {
+  const { delivered, deliveries, fetched } = await joined([0]);
+  expect(fetched(0, FIRST, 3)).toBe(true);
+  expect(fetched(0, 0, 2)).toBe(true);
+  expect(delivered).toEqual([`0:${FIRST}`, '0:0']);
+  expect(deliveries[0]!.revoked.aborted).toBe(true);
+  deliveries[1]!.settle();
+  expect(delivered).toEqual([`0:${FIRST}`, '0:0', '0:1']);
+});
+
+it('M2: a jump of the log is believed when it comes twice in a row, and not after a fetch that goes on', async () => {
+  const { delivered, deliveries, fetched } = await joined([0]);
+  expect(fetched(0, FIRST + 50)).toBe(false);
+  expect(fetched(0, FIRST)).toBe(true);
+  expect(fetched(0, FIRST + 50)).toBe(false);
+  expect(fetched(0, FIRST + 50)).toBe(true);
+  deliveries[0]!.settle();
+  expect(delivered).toEqual([`0:${FIRST}`, `0:${FIRST + 50}`]);
 });
