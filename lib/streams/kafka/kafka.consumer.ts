@@ -107,6 +107,7 @@ export class KafkaConsumer {
   async close(): Promise<void> {
     this.closed = true;
     this.restartDelay.end();
+    await this.settings.membership.abandonJoin(DISCONNECT_TIMEOUT_MS);
     await within(this.consumer?.disconnect(), DISCONNECT_TIMEOUT_MS);
     if (this.consumer) await within(this.settings.membership.disconnect(), DISCONNECT_TIMEOUT_MS);
     await within(this.loop, DISCONNECT_TIMEOUT_MS);

@@ -3,8 +3,10 @@ import { StreambackConnectionError } from '../../common/errors';
 import { limited, within } from '../../common/waiting';
 import { COOPERATIVE_PROTOCOL, createAssigner, EAGER_PROTOCOL } from './kafka.assigner';
 import { classifyFailure, rootCause } from './kafka.errors';
+import type { GroupBroker, GroupCluster } from './kafka.group-cluster';
+import { JoinConnection } from './kafka.join-connection';
 import type { PartitionsByTopic } from './kafka.member-metadata';
-import { fetchApart, type Fetch } from './kafka.refusals';
+import { fetchApart } from './kafka.refusals';
 
 /** A topic that is not there, or not for us, has no partitions to assign. */
 const ABSENT = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'TOPIC_AUTHORIZATION_FAILED']);
@@ -27,36 +29,6 @@ export interface MembershipHooks {
   readonly beforeFetch: () => Promise<void>;
   /** A topic may not be read (`error`), or was read. */
   readonly onRead: (topic: string, error?: unknown) => void;
-}
-
-interface JoinRequest {
-  readonly memberId: string;
-}
-
-/** What this needs of kafkajs' broker beyond its types. */
-interface GroupBroker {
-  readonly nodeId: number | string;
-  isConnected(): boolean;
-  joinGroup(request: JoinRequest): Promise<{ generationId: number; memberId: string }>;
-  leaveGroup(request: unknown): Promise<unknown>;
-  heartbeat(request: unknown): Promise<unknown>;
-  fetch: Fetch;
-  findGroupCoordinator(query: { groupId: string; coordinatorType: number }): Promise<unknown>;
-  metadata(topics: string[]): Promise<{ topicMetadata: { topic: string; partitionMetadata: { partitionId: number }[] }[] }>;
-  offsetCommit(request: unknown): Promise<unknown>;
-  offsetFetch(request: unknown): Promise<{ responses: { topic: string; partitions: { partition: number; offset: string }[] }[] }>;
-}
-
-/** What this needs of kafkajs' cluster. */
-interface GroupCluster {
-  findGroupCoordinator(query: { groupId: string }): Promise<GroupBroker>;
-  refreshMetadata(): Promise<void>;
-  refreshMetadataIfNecessary(): Promise<void>;
-  findBroker(node: { nodeId: number | string }): Promise<GroupBroker>;
-  getNodeIds(): string[];
-  findTopicPartitionMetadata(topic: string): { partitionId: number }[];
-  fetchTopicsOffset(topics: unknown[]): Promise<{ topic: string; partitions: { partition: number; offset: string }[] }[]>;
-  disconnect(): Promise<void>;
 }
 
 /**
@@ -82,6 +54,12 @@ export class GroupMembership {
   private findCoordinator: (() => Promise<GroupBroker>) | undefined;
   private rejoinWanted = false;
   private readonly wrapped = new WeakSet<GroupBroker>();
+  private readonly joins = new JoinConnection({
+    beforeJoin: () => {
+      if (this.leaving) throw leavingError();
+    },
+    onNamed: (memberId) => (this.memberId = memberId),
+  });
 
   constructor(
     private readonly group: string,
@@ -152,11 +130,23 @@ export class GroupMembership {
     await within(this.cluster?.refreshMetadata(), ANSWER_TIMEOUT_MS);
   }
 
+  /** Leaves the group where a join waits for others: kafkajs would leave after it. Takes at most twice so long. Never rejects. */
+  async abandonJoin(timeoutMs: number): Promise<void> {
+    if (!this.joins.busy) return;
+    // The first join of all is answered at once, with the name that we can leave by.
+    if (this.memberId === '') await within(this.joins.answered(), timeoutMs);
+    await within(this.leave(), timeoutMs);
+    this.joins.cut(leavingError());
+  }
+
   /** Leaves the group, where kafkajs did not, and cuts its connections, so that nothing of it stays pending. Never rejects. */
   async disconnect(): Promise<void> {
-    if (this.coordinator?.isConnected())
-      await this.coordinator.leaveGroup({ groupId: this.group, memberId: this.memberId }).catch(() => undefined);
+    if (this.coordinator?.isConnected()) await this.leave().catch(() => undefined);
     await this.cluster?.disconnect().catch(() => undefined);
+  }
+
+  private async leave(): Promise<unknown> {
+    return (await this.broker()).leaveGroup({ groupId: this.group, memberId: this.memberId });
   }
 
   private attach(cluster: GroupCluster): void {
@@ -201,6 +191,8 @@ export class GroupMembership {
   }
 
   private wrap(broker: GroupBroker): GroupBroker {
+    // kafkajs gives a broker new ones after some refused logins.
+    this.joins.attach(broker.connectionPool);
     if (this.wrapped.has(broker)) return broker;
     this.wrapped.add(broker);
     const join = broker.joinGroup.bind(broker);
@@ -225,7 +217,11 @@ export class GroupMembership {
     const fetch = broker.fetch.bind(broker);
     broker.fetch = (request) => fetchApart(fetch, request, this.hooks.onRead);
     const leave = broker.leaveGroup.bind(broker);
-    broker.leaveGroup = async (request) => (this.leaving ? leave(request) : undefined);
+    broker.leaveGroup = async (request) => {
+      if (!this.leaving || this.memberId === '') return;
+      await leave(request);
+      this.memberId = '';
+    };
     return broker;
   }
 
@@ -291,9 +287,11 @@ function flatten(topics: readonly { topic: string; partitions: readonly { partit
   );
 }
 
-function abandoned(): StreambackConnectionError {
-  return Object.assign(new StreambackConnectionError('CLOSED', 'Another consumer has taken over'), { retriable: false });
+function abandoned(message = 'Another consumer has taken over'): StreambackConnectionError {
+  return Object.assign(new StreambackConnectionError('CLOSED', message), { retriable: false });
 }
+
+const leavingError = (): StreambackConnectionError => abandoned('The consumer is leaving its group');
 
 function notJoined(): StreambackConnectionError {
   return new StreambackConnectionError('UNREACHABLE', 'Not a member of the consumer group yet');
