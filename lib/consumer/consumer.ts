@@ -228,6 +228,9 @@ export class Consumer {
         for (const behind of slot.takeBehind()) this.giveBack(behind);
       } else delivery.settle();
       if (lingering) await lingering;
+    } catch (error) {
+      // A stream of one's own has thrown where it must not.
+      this.options.logger.error(`A message of '${task.listener.pattern}' could not be settled: ${describeError(error)}`);
     } finally {
       this.ended += 1;
       slot.done();

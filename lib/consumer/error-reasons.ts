@@ -5,10 +5,19 @@ const MAX_REASONS = 500;
  * `ValidationPipe` name properties and what they should be; its message says nothing of them.
  */
 export function reasonsOf(error: unknown): string {
-  const { getResponse, message: said } = (error ?? {}) as { readonly getResponse?: unknown; readonly message?: unknown };
-  if (typeof getResponse !== 'function') return '';
-  const response: unknown = getResponse.call(error);
-  const { message } = (typeof response === 'object' && response !== null ? response : {}) as { readonly message?: unknown };
+  const { message: said } = (error ?? {}) as { readonly message?: unknown };
+  const { message } = responseOf(error);
   const reasons = (Array.isArray(message) ? message : [message]).filter((each) => typeof each === 'string' && each !== said).join('; ');
   return reasons === '' ? '' : ` (${reasons.length > MAX_REASONS ? `${reasons.slice(0, MAX_REASONS)}…` : reasons})`;
+}
+
+/** Whatever a handler throws: a response that cannot be told is none. */
+function responseOf(error: unknown): { readonly message?: unknown } {
+  try {
+    const { getResponse } = (error ?? {}) as { readonly getResponse?: unknown };
+    const response: unknown = typeof getResponse === 'function' ? getResponse.call(error) : undefined;
+    return typeof response === 'object' && response !== null ? response : {};
+  } catch {
+    return {};
+  }
 }

@@ -126,6 +126,29 @@ describe('Consumer', () => {
   };
   const lag = async () => (await main.lag('reports', ['work'])).get('work');
 
+  it('a stream of one’s own that throws where a message is settled is logged, and holds up nothing', async () => {
+    const subscribe = main.subscribe.bind(main);
+    main.subscribe = (options) =>
+      subscribe({
+        ...options,
+        onDelivery: (delivery) =>
+          options.onDelivery({
+            message: delivery.message,
+            revoked: delivery.revoked,
+            release: () => delivery.release(),
+            settle: () => {
+              throw new Error('settled badly');
+            },
+          }),
+      });
+    const handled: unknown[] = [];
+    await serve((run) => void handled.push(run.envelope.value), { concurrency: 1 });
+    await publish({ id: 'a' }, '1');
+    await publish({ id: 'b' }, '2');
+    await eventually('both', () => handled.length === 2);
+    await eventually('logged', () => logger.having('could not be settled').length === 2);
+  });
+
   it('answers what the handler gives, and settles afterwards', async () => {
     await serve(async function* (run) {
       yield run.envelope.value;
