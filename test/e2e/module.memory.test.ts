@@ -376,7 +376,7 @@ describe('at start', () => {
     [
       'an unknown key of forRootAsync',
       () => StreambackModule.forRootAsync({ usefactory: fresh, useFactory: fresh } as object),
-      { option: 'forRootAsync.usefactory', remedy: "Did you mean 'forRootAsync.useFactory'?" },
+      { option: 'usefactory', remedy: "Did you mean 'useFactory'?" },
     ],
     [
       'a connection that the factory gives',
