@@ -1,5 +1,5 @@
 import { backoffDelayMs } from '../common/backoff';
-import { StreambackConnectionError, StreambackLaneError } from '../common/errors';
+import { StreambackConnectionError, StreambackLaneError, StreambackMessageError } from '../common/errors';
 import type { StreambackLogger } from '../common/logger';
 import { Delay } from '../common/waiting';
 import { decodeControl, type ControlMessage } from '../protocol/control-message';
@@ -131,14 +131,16 @@ export class Inbox {
   private readonly onItems = (items: readonly InboxItem[]): void => {
     for (const { field, value } of items) {
       try {
-        for (const line of textOf(value).split('\n')) this.onLine(field, line);
+        // Who has written one line that is none has written the others as well: a megabyte of them must not be gone through.
+        for (const line of textOf(value).split('\n')) if (!this.onLine(field, line)) break;
       } catch (error) {
         this.onUnreadable(error);
       }
     }
   };
 
-  private onLine(field: InboxField, line: string): void {
+  /** @returns whether it could be read */
+  private onLine(field: InboxField, line: string): boolean {
     try {
       if (field === 'frame') {
         const frame = decodeFrame(line, this.options.json);
@@ -147,8 +149,10 @@ export class Inbox {
         const message = decodeControl(line);
         for (const receiver of this.controlReceivers) receiver.onControl(message);
       }
+      return true;
     } catch (error) {
       this.onUnreadable(error);
+      return !(error instanceof StreambackMessageError);
     }
   }
 

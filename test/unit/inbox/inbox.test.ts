@@ -64,6 +64,23 @@ describe('Inbox', () => {
     expect(controls).toEqual([{ control: 'cancel', id: 'x' }]);
   });
 
+  it('takes the lines of an item each for itself, and none behind one that it cannot read', async () => {
+    await inbox.open();
+    const { onItems } = stream.readers[0]!;
+    const three = ['a', 'b', 'c'].map((id) => encodeControl({ control: 'cancel', id }));
+    onItems([{ field: 'control', value: Buffer.from(three.join('\n')) }]);
+    expect(controls.map(({ id }) => id)).toEqual(['a', 'b', 'c']);
+    onItems([
+      { field: 'control', value: Buffer.from(['garbage', ...three].join('\n')) },
+      { field: 'control', value: Buffer.from(three[1]!) },
+    ]);
+    expect(controls.map(({ id }) => id)).toEqual(['a', 'b', 'c', 'b']);
+    const startedAt = performance.now();
+    onItems([{ field: 'frame', value: Buffer.alloc(4_000_000, '\n') }]);
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    expect(logger.lines.filter((line) => line.startsWith('error'))).toHaveLength(1);
+  });
+
   it('drops what it cannot read, goes on behind it, and does not let it fill the log', async () => {
     await inbox.open();
     const { onItems } = stream.readers[0]!;
