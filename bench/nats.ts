@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { connect } from 'node:net';
 import { freePort } from '../test/support/free-port';
 import { temporaryFolder } from '../test/support/process-guard';
-import { serverProcess } from '../test/support/server-process';
+import { serverProcess, startIn } from '../test/support/server-process';
 
 export interface NatsServer {
   readonly url: string;
@@ -30,16 +30,11 @@ export async function startNats(): Promise<NatsServer> {
     ready: () => greeted(port),
     startTimeoutMs: START_TIMEOUT_MS,
   });
+  await startIn(folder, server);
   const close = async (): Promise<void> => {
     await server.kill();
     folder.remove();
   };
-  try {
-    await server.start();
-  } catch (error) {
-    await close();
-    throw error;
-  }
   return { url: `nats://127.0.0.1:${port}`, pid: server.pid, close };
 }
 

@@ -3,6 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import { MessagePattern } from '@nestjs/microservices';
 import { describe, expect, it } from 'vitest';
 import { StreambackClient, StreambackHealth, StreambackModule, StreambackServer } from '../../lib';
+import { deferred } from '../support/deferred';
 import { eventually } from '../support/eventually';
 import { freshName } from '../support/fresh-name';
 
@@ -46,13 +47,12 @@ describe('StreambackHealth in Nest', () => {
   });
 
   it('counts what is in flight, until it ends', async () => {
-    let finish: () => void = () => {};
-    const mayFinish = new Promise<void>((resolve) => (finish = resolve));
+    const finish = deferred();
     @Controller()
     class Working {
       @MessagePattern('work')
       async work(): Promise<string> {
-        await mayFinish;
+        await finish.promise;
         return 'done';
       }
     }
@@ -64,7 +64,7 @@ describe('StreambackHealth in Nest', () => {
     const [one, two] = [1, 2].map(() => app.get(StreambackClient).open<string>('work', {}));
     const inFlight = async () => (await app.get(StreambackHealth).ready()).connections.default!.inFlight;
     await eventually('both are in flight', async () => (await inFlight()) === 2);
-    finish();
+    finish.resolve();
     expect([await one!.read(), await two!.read()]).toEqual(['done', 'done']);
     await eventually('none is', async () => (await inFlight()) === 0);
     await app.close();

@@ -28,6 +28,7 @@ import {
 } from '../../lib';
 import { MemoryFeedbackStream } from '../../lib/streams/memory/memory.feedback-stream';
 import { MemoryMainStream } from '../../lib/streams/memory/memory.main-stream';
+import { deferred } from '../support/deferred';
 import { freshName } from '../support/fresh-name';
 
 const fresh = (): StreambackOptions => ({ group: freshName('module'), streams: `memory://${freshName('module')}` });
@@ -182,17 +183,14 @@ describe('StreambackModule', () => {
         order.push('last event sent');
       }
     }
-    let begun: () => void = () => {};
-    const running = new Promise<void>((resolve) => (begun = resolve));
-    let finish: () => void = () => {};
-    const mayFinish = new Promise<void>((resolve) => (finish = resolve));
+    const [begun, finish] = [deferred(), deferred()];
     @Controller()
     class Working {
       constructor(readonly database: Database) {}
       @MessagePattern('work')
       async work(): Promise<string> {
-        begun();
-        await mayFinish;
+        begun.resolve();
+        await finish.promise;
         order.push('handler finished');
         return 'done';
       }
@@ -207,9 +205,9 @@ describe('StreambackModule', () => {
     await app.startAllMicroservices();
     const caller = new StreambackClient(options);
     const answer = lastValueFrom(caller.send('work', {}));
-    await running;
+    await begun.promise;
     const closed = app.close();
-    setImmediate(finish);
+    setImmediate(finish.resolve);
     expect(await answer).toBe('done');
     await closed;
     await caller.close();

@@ -11,6 +11,7 @@ import {
   StreambackServer,
   type StreambackOptions,
 } from '../../lib';
+import { deferred } from '../support/deferred';
 import { eventually } from '../support/eventually';
 import { freshName } from '../support/fresh-name';
 import { RecordingLogger } from '../support/recording-logger';
@@ -186,26 +187,23 @@ describe('a server that starts', () => {
 });
 
 it('a server that closes says once what it waits for', async () => {
-  let begun: () => void = () => {};
-  const running = new Promise<void>((resolve) => (begun = resolve));
-  let finish: () => void = () => {};
-  const mayFinish = new Promise<void>((resolve) => (finish = resolve));
+  const [begun, finish] = [deferred(), deferred()];
   @Controller()
   class Working {
     @EventPattern<string>('lines.work')
     async work(): Promise<void> {
-      begun();
-      await mayFinish;
+      begun.resolve();
+      await finish.promise;
     }
   }
   const made = await create([Working]);
   made.connectMicroservice({ strategy: made.get(StreambackServer) });
   await made.startAllMicroservices();
   made.get(StreambackClient).emit('lines.work', {});
-  await running;
+  await begun.promise;
   const closed = made.close();
   await eventually('it is said', () => logger.having('Closing').length > 0);
-  finish();
+  finish.resolve();
   await closed;
   expect(logger.having('Closing')).toEqual(['log Closing: waits up to 8000 ms for messages that are being handled: 1']);
 });

@@ -7,12 +7,6 @@ import { eventually } from '../support/eventually';
 
 export { FULL_SIZE } from '../support/report';
 
-export function deferred<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
-  let resolve!: (value: Value) => void;
-  const promise = new Promise<Value>((settle) => (resolve = settle));
-  return { promise, resolve };
-}
-
 export function openStream(url: string, options: StreambackKafkaOptions = {}, publishTimeoutMs = 60_000): KafkaMainStream {
   return new KafkaMainStream({ url: parseStreamUrl(url), options, publishTimeoutMs, logger: SILENT_LOGGER });
 }

@@ -4,7 +4,8 @@ import type { KafkaMainStream } from '../../lib/streams/kafka/kafka.main-stream'
 import { eventually } from '../support/eventually';
 import { freshName } from '../support/fresh-name';
 import { describeWith } from '../support/servers';
-import { deferred, FULL_SIZE, openStream } from './kafka-load';
+import { deferred } from '../support/deferred';
+import { FULL_SIZE, openStream } from './kafka-load';
 
 const SESSION_MS = FULL_SIZE ? 10_000 : 6_000;
 const HANDLER_MS = FULL_SIZE ? 60_000 : 15_000;

@@ -5,7 +5,7 @@ import { eventually } from './eventually';
 import { freePort } from './free-port';
 import { temporaryFolder } from './process-guard';
 import { ping, startRedis, type RedisServer } from './redis';
-import { serverProcess } from './server-process';
+import { serverProcess, startIn } from './server-process';
 
 const MASTER = 'streamback';
 const DOWN_AFTER_MS = 500;
@@ -98,15 +98,10 @@ async function startSentinel(masterPort: number): Promise<{ readonly port: numbe
     ready: () => ping(port),
     startTimeoutMs: 10_000,
   });
+  await startIn(folder, server);
   const close = async (): Promise<void> => {
     await server.kill();
     folder.remove();
   };
-  try {
-    await server.start();
-  } catch (error) {
-    await close();
-    throw error;
-  }
   return { port, close };
 }

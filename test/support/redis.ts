@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { connect } from 'node:net';
 import { freePort } from './free-port';
 import { temporaryFolder } from './process-guard';
-import { serverProcess, type ServerProcess } from './server-process';
+import { serverProcess, startIn, type ServerProcess } from './server-process';
 
 export interface RedisServer extends ServerProcess {
   readonly url: string;
@@ -44,12 +44,7 @@ export async function startRedis({ args = [], port, password }: RedisServerOptio
     ready: () => ping(ownPort),
     startTimeoutMs: 10_000,
   });
-  try {
-    await server.start();
-  } catch (error) {
-    folder.remove();
-    throw error;
-  }
+  await startIn(folder, server);
   return {
     url: urlOn(ownPort),
     port: ownPort,

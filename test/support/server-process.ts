@@ -29,6 +29,16 @@ const READY_INTERVAL_MS = 25;
 const OUTPUT_KEPT = 4_000;
 const SIGNALS_THAT_END_NOTHING: readonly NodeJS.Signals[] = ['SIGSTOP', 'SIGCONT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'];
 
+/** Starts a server; where it does not come up, its folder is removed. */
+export async function startIn(folder: { remove(): void }, server: Pick<ServerProcess, 'start'>): Promise<void> {
+  try {
+    await server.start();
+  } catch (error) {
+    folder.remove();
+    throw error;
+  }
+}
+
 /** Describes a server process; `start()` starts it. */
 export function serverProcess(options: ServerProcessOptions): ServerProcess {
   let child: ChildProcess | undefined;

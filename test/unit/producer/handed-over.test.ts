@@ -1,12 +1,7 @@
 import { expect, it } from 'vitest';
 import { HandedOver } from '../../../lib/producer/handed-over';
+import { deferred } from '../../support/deferred';
 import { tick } from '../../support/tick';
-
-function deferred() {
-  let [resolve, reject]: [() => void, (error: Error) => void] = [() => {}, () => {}];
-  const promise = new Promise<void>((settle, fail) => ([resolve, reject] = [settle, fail]));
-  return { promise, resolve: () => resolve(), reject: (error: Error) => reject(error) };
-}
 
 /** Whether a promise is settled, and how. */
 function watched(promise: Promise<void>): { state: string } {
