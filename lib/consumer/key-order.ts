@@ -13,17 +13,11 @@ export interface Slot<Task = unknown> {
 
 /** What takes a slot next. */
 interface Ready<Task> {
+  /** Its key, of a task that has not begun. */
+  readonly key?: string | null;
   /** A task that has not begun; else one whose rest is over. */
   readonly task?: Task;
   run(): void;
-}
-
-/** Whose a slot is. */
-interface SlotOwner<Task> {
-  start(task: Task, slot: Slot<Task>): void;
-  done(key: string | null): void;
-  rest(wait: Promise<unknown>): Promise<void>;
-  takeBehind(key: string | null): Task[];
 }
 
 /** A task on its way: first to its slot, then with it. One object, as every message has one. */
@@ -31,23 +25,23 @@ class TaskSlot<Task> implements Ready<Task>, Slot<Task> {
   constructor(
     readonly key: string | null,
     readonly task: Task,
-    private readonly owner: SlotOwner<Task>,
+    private readonly order: KeyOrder<Task>,
   ) {}
 
   run(): void {
-    this.owner.start(this.task, this);
+    this.order.start(this.task, this);
   }
 
   done(): void {
-    this.owner.done(this.key);
+    this.order.done(this.key);
   }
 
   rest(wait: Promise<unknown>): Promise<void> {
-    return this.owner.rest(wait);
+    return this.order.rest(wait);
   }
 
   takeBehind(): Task[] {
-    return this.owner.takeBehind(this.key);
+    return this.order.takeBehind(this.key);
   }
 }
 
@@ -59,7 +53,6 @@ export class KeyOrder<Task> {
   private readonly waiting = new Map<string, Queue<Task> | null>();
   /** What runs next; each takes a slot. */
   private readonly ready = new Queue<Ready<Task>>();
-  private readonly owner: SlotOwner<Task>;
   private running = 0;
   private isStarting = false;
 
@@ -69,16 +62,9 @@ export class KeyOrder<Task> {
    */
   constructor(
     private readonly concurrency: number,
-    start: (task: Task, slot: Slot<Task>) => void,
+    readonly start: (task: Task, slot: Slot<Task>) => void,
     private readonly turn?: Pick<TurnLimit, 'isOver'>,
-  ) {
-    this.owner = {
-      start,
-      done: (key) => this.done(key),
-      rest: (wait) => this.rest(wait),
-      takeBehind: (key) => this.takeBehind(key),
-    };
-  }
+  ) {}
 
   /** @param key null: next to anything */
   add(key: string | null, task: Task): void {
@@ -106,17 +92,18 @@ export class KeyOrder<Task> {
     };
     const begun = this.ready.remove(take);
     for (const behind of this.waiting.values()) behind?.remove((task) => take({ task }));
-    for (const each of begun) if (each instanceof TaskSlot) this.pass(each.key as string | null);
+    for (const { key } of begun) this.pass(key!);
     this.next();
     return taken;
   }
 
   private begin(key: string | null, task: Task): void {
-    this.ready.push(new TaskSlot(key, task, this.owner));
+    this.ready.push(new TaskSlot(key, task, this));
     this.next();
   }
 
-  private takeBehind(key: string | null): Task[] {
+  /** Of a slot: see {@link Slot}. */
+  takeBehind(key: string | null): Task[] {
     const behind = key === null ? undefined : this.waiting.get(key);
     const taken: Task[] = [];
     for (let task = behind?.shift(); task !== undefined; task = behind?.shift()) taken.push(task);
@@ -138,7 +125,8 @@ export class KeyOrder<Task> {
     }
   };
 
-  private async rest(wait: Promise<unknown>): Promise<void> {
+  /** Of a slot: see {@link Slot}. */
+  async rest(wait: Promise<unknown>): Promise<void> {
     this.running -= 1;
     this.next();
     await wait;
@@ -147,7 +135,8 @@ export class KeyOrder<Task> {
     await turn;
   }
 
-  private done(key: string | null): void {
+  /** Of a slot: see {@link Slot}. */
+  done(key: string | null): void {
     this.running -= 1;
     this.pass(key);
     this.next();

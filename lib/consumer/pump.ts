@@ -1,4 +1,5 @@
 import { isObservable, type Observable } from 'rxjs';
+import { isThenable } from '../common/thenable';
 import { fromSource, isSource } from './answers';
 import type { Run } from './run';
 
@@ -33,9 +34,6 @@ export function pump(given: unknown, run: Run): Promise<void> {
     else take(given);
   });
 }
-
-const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  value instanceof Promise || typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function';
 
 /** What slows a source: room for answers, and a source among its elements that is written first. */
 type Gate = Pick<Run, 'room' | 'nested' | 'lingers'>;

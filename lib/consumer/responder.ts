@@ -170,9 +170,10 @@ export class Responder implements FeedbackSource {
     if (this.over) return;
     const load: Load = { answers: 0, bytes: 0 };
     const make = (frames: readonly string[], answers: readonly string[]): void => {
+      const numbers = answers.length || 1;
       for (const frame of frames) lines.add('frame', frame);
-      this.made += answers.length || 1;
-      load.answers += answers.length || 1;
+      this.made += numbers;
+      load.answers += numbers;
       for (const { length } of answers) load.bytes += length;
     };
     const { format } = this.options;
@@ -180,16 +181,10 @@ export class Responder implements FeedbackSource {
     if (this.accepting && this.made === 0 && this.held.size === 0) make(format.accepted(), []);
     this.accepting = false;
     const endsWell = ending?.kind === 'end';
-    for (
-      let answers = this.held.takeSharing(this.credit - this.made);
-      answers.length > 0;
-      answers = this.held.takeSharing(this.credit - this.made)
-    ) {
-      if (!endsWell || this.held.size > 0) make(format.response(answers), answers);
-      else {
-        make(format.end(answers), answers);
-        this.over = true;
-      }
+    while (this.held.size > 0 && this.made < this.credit) {
+      const answers = this.held.takeSharing(this.credit - this.made);
+      this.over = endsWell && this.held.size === 0;
+      make(this.over ? format.end(answers) : format.response(answers), answers);
     }
     if (ending && !this.over && this.held.size <= (endsWell ? 1 : 0)) {
       // The last answer rides on the end, for which no credit is needed.

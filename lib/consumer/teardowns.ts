@@ -7,10 +7,6 @@ export class Teardowns {
   private first: Teardown | undefined;
   private others: Set<Teardown> | undefined;
 
-  get size(): number {
-    return (this.first ? 1 : 0) + (this.others?.size ?? 0);
-  }
-
   add(teardown: Teardown): void {
     if (this.first) (this.others ??= new Set()).add(teardown);
     else this.first = teardown;

@@ -8,7 +8,7 @@ const MAX_ITEM_LENGTH = 262_144;
  * its server and its reader little more than one line would.
  */
 export class FeedbackLines {
-  private readonly parts: { readonly field: InboxField; text: string }[] = [];
+  private readonly parts: { readonly field: InboxField; readonly lines: string[]; length: number }[] = [];
 
   get isEmpty(): boolean {
     return this.parts.length === 0;
@@ -17,16 +17,20 @@ export class FeedbackLines {
   /** @param line JSON, which has no line breaks of its own */
   add(field: InboxField, line: string): void {
     const last = this.parts.at(-1);
-    if (last?.field === field && last.text.length + line.length < MAX_ITEM_LENGTH) last.text += `\n${line}`;
-    else this.parts.push({ field, text: line });
+    if (last?.field !== field || last.length + line.length >= MAX_ITEM_LENGTH) {
+      this.parts.push({ field, lines: [line], length: line.length });
+      return;
+    }
+    last.lines.push(line);
+    last.length += line.length + 1;
   }
 
   items(): readonly InboxItem[] {
-    return this.parts.map(({ field, text }) => ({ field, value: Buffer.from(text, 'utf8') }));
+    return this.parts.map(({ field, lines }) => ({ field, value: Buffer.from(lines.join('\n'), 'utf8') }));
   }
 
   /** The frames, each for itself, as Python's lists have them. */
   frames(): readonly Buffer[] {
-    return this.parts.flatMap(({ text }) => text.split('\n').map((line) => Buffer.from(line, 'utf8')));
+    return this.parts.flatMap(({ lines }) => lines.map((line) => Buffer.from(line, 'utf8')));
   }
 }

@@ -1,4 +1,5 @@
 import type { StreambackLogger } from '../common/logger';
+import { isThenable } from '../common/thenable';
 import { HookFailures } from './hook-failures';
 import type { HookName, LifecycleHooks } from './hooks';
 
@@ -77,6 +78,3 @@ function together<Given extends readonly unknown[]>(callers: readonly HookCaller
     return awaited && Promise.all(awaited).then(NOTHING);
   };
 }
-
-const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === 'object' && value !== null && typeof (value as Partial<PromiseLike<unknown>>).then === 'function';

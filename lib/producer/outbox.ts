@@ -36,6 +36,11 @@ export class Outbox {
     return this.publisher.flush();
   }
 
+  /** Nothing can be sent any more. */
+  get isClosed(): boolean {
+    return this.closed;
+  }
+
   close(): void {
     this.closed = true;
   }
@@ -47,8 +52,7 @@ export class Outbox {
       if (this.closed) throw clientClosed();
       this.publishEvent(pattern, valueJson, options, settled, id);
     } catch (error) {
-      this.publisher.track(Promise.reject(error as Error));
-      settled({ error });
+      this.publisher.refuse({ error }, settled);
     }
   }
 

@@ -36,7 +36,6 @@ export class Producer implements GatherOwner {
   private readonly finder?: ListFinder;
   private readonly budget: CreditBudget = { bytes: CREDIT_BUDGET_BYTES };
   private resumed = 0;
-  private closed = false;
 
   /** @param feedback what answers come by; without it only events can be sent */
   constructor(
@@ -173,9 +172,8 @@ export class Producer implements GatherOwner {
 
   /** Ends all requests in flight; nothing can be sent any more. */
   close(): void {
-    if (this.closed) return;
+    if (this.outbox.isClosed) return;
     this.endRequests('the client was closed');
-    this.closed = true;
     this.outbox.close();
     this.deadlines.close();
     this.control?.close();
@@ -198,7 +196,7 @@ export class Producer implements GatherOwner {
   }
 
   onListen(request: PendingRequest): void {
-    if (this.closed) return request.fail(clientClosed());
+    if (this.outbox.isClosed) return request.fail(clientClosed());
     this.requests.set(request.key, request);
     this.deadlines.watch(request);
     this.control?.watch();
@@ -243,7 +241,7 @@ export class Producer implements GatherOwner {
 
   private start(request: PendingRequest, data: unknown, options: StreambackRequestOptions): void {
     if (!this.feedback) throw noFeedback(request.pattern);
-    if (this.closed) throw clientClosed();
+    if (this.outbox.isClosed) throw clientClosed();
     const byList = request.feedback === 'list';
     if (byList && !this.lists) throw noLists(`'${request.pattern}' cannot be sent with feedback: 'list'`);
     if (request.deadline <= this.now()) {

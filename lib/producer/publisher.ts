@@ -3,7 +3,7 @@ import { PendingBytes } from '../common/pending-bytes';
 import { encodeEnvelope, type EnvelopeHead } from '../protocol/envelope';
 import { topicOf } from '../protocol/topic-name';
 import type { MainStream, MessageHeader, OutgoingMessage } from '../streams/main-stream';
-import { HandedOver, type Settled } from './handed-over';
+import { HandedOver, type Failure, type Settled } from './handed-over';
 import type { StreambackRequestOptions } from './request-options';
 
 export interface PublisherOptions {
@@ -59,6 +59,12 @@ export class Publisher {
   /** Counts what `sending` sends as handed over, for {@link flush}. */
   track(sending: Promise<unknown>): void {
     this.handedOver.track(sending);
+  }
+
+  /** Counts what is not even published as handed over, and failed. */
+  refuse(failure: Failure, settled: Settled): void {
+    this.handedOver.end(this.handedOver.begin(), failure);
+    settled(failure);
   }
 
   /** Resolves when all that was handed over is acknowledged. @throws the first failure since the last flush */

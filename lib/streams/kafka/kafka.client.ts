@@ -1,9 +1,10 @@
 import type { Kafka, KafkaConfig, LogEntry, SASLOptions } from 'kafkajs';
 import { StreambackConfigError } from '../../common/errors';
 import type { StreambackLogger } from '../../common/logger';
+import { withoutUndefined } from '../../common/option-rules';
 import { redact } from '../../common/redact';
 import type { StreamUrl } from '../streams-url';
-import { given, type StreambackKafkaOptions } from './kafka.options';
+import type { StreambackKafkaOptions } from './kafka.options';
 import { kafkajs } from './kafka.package';
 import { createSocket } from './kafka.socket';
 
@@ -51,7 +52,7 @@ export function kafkaConfig({ url, options, logger, clientId }: KafkaClientSetti
     retry: { retries: 2, initialRetryTime: 100, maxRetryTime: 1_000 },
     logLevel: kafkajs().logLevel.WARN,
     logCreator: bridgeTo(logger),
-    ...given(options.client),
+    ...withoutUndefined(options.client ?? {}),
   };
   if (
     config.sasl &&

@@ -2,11 +2,12 @@ import type { Consumer, ConsumerConfig, EachBatchPayload, Kafka } from 'kafkajs'
 import { backoffDelayMs } from '../../common/backoff';
 import { StreambackConnectionError } from '../../common/errors';
 import type { StreambackLogger } from '../../common/logger';
+import { withoutUndefined } from '../../common/option-rules';
 import { Delay, within } from '../../common/waiting';
 import type { StreamStatus } from '../main-stream';
 import { describeFailure, isPassing, toConnectionError } from './kafka.errors';
 import type { GroupMembership } from './kafka.membership';
-import { given, type StreambackKafkaOptions } from './kafka.options';
+import type { StreambackKafkaOptions } from './kafka.options';
 import type { KafkaTopics } from './kafka.topics';
 import { TopicWatch } from './kafka.topic-watch';
 import { KafkaWatchdog } from './kafka.watchdog';
@@ -44,7 +45,7 @@ export interface KafkaConsumerOptions {
 
 /** What kafkajs runs with: its consumer options under ours. */
 export function consumerConfig(group: string, membership: GroupMembership, options: StreambackKafkaOptions): ConsumerConfig {
-  const { sessionTimeout, retry, ...rest } = { sessionTimeout: DEFAULT_SESSION_TIMEOUT_MS, ...given(options.consumer) };
+  const { sessionTimeout, retry, ...rest } = { sessionTimeout: DEFAULT_SESSION_TIMEOUT_MS, ...withoutUndefined(options.consumer ?? {}) };
   return {
     maxWaitTimeInMs: 200,
     // A member learns of a rebalance by its heartbeat: the others wait for it.
@@ -55,7 +56,7 @@ export function consumerConfig(group: string, membership: GroupMembership, optio
     partitionAssigners: membership.assigners(),
     allowAutoTopicCreation: false,
     // kafkajs restarts after some crashes and stays down after others: we do it after all.
-    retry: { ...RETRY, ...given(retry), restartOnFailure: () => Promise.resolve(false) },
+    retry: { ...RETRY, ...withoutUndefined(retry ?? {}), restartOnFailure: () => Promise.resolve(false) },
   };
 }
 
@@ -201,7 +202,7 @@ export class KafkaConsumer {
   /** A member that was killed is waited for, in silence. */
   private watchJoining(): void {
     const { group, logger, options } = this.settings;
-    const { sessionTimeout = DEFAULT_SESSION_TIMEOUT_MS } = given(options.consumer);
+    const { sessionTimeout = DEFAULT_SESSION_TIMEOUT_MS } = withoutUndefined(options.consumer ?? {});
     clearTimeout(this.slowJoin);
     if (this.joinedOnce || this.closed) return;
     const line =

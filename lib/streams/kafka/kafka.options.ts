@@ -28,8 +28,3 @@ export interface StreambackKafkaOptions {
   /** How keys are put on partitions: `'murmur2'` as Java and kafkajs, `'crc32'` as Python streamback. @default 'murmur2' */
   readonly partitioner?: KafkaPartitioner | undefined;
 }
-
-/** Without what is `undefined`: as if it had not been written. */
-export function given<Options extends object>(options: Options | undefined): Partial<Options> {
-  return Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== undefined)) as Partial<Options>;
-}

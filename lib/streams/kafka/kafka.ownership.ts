@@ -66,18 +66,19 @@ export class KafkaOwnership {
   /** Awaited before each join. */
   async beforeJoin(): Promise<void> {
     if (this.held.size === 0 || this.closed) return;
-    const { dispatcher, committer, membership, drainTimeoutMs, maxHoldMs, onLeaving } = this.options;
+    if (this.protocol === EAGER_PROTOCOL) await this.endAllWork();
     // The join may be another program's first, which takes partitions at once: what was handled until now must not come again.
-    if (this.protocol !== EAGER_PROTOCOL) {
-      await within(committer.commit(), LAST_COMMIT_TIMEOUT_MS);
-      return;
-    }
+    await within(this.options.committer.commit(), LAST_COMMIT_TIMEOUT_MS);
+  }
+
+  /** Holds everything back, and waits for what is in flight, as long as the group waits for us. */
+  private async endAllWork(): Promise<void> {
+    const { dispatcher, membership, drainTimeoutMs, maxHoldMs, onLeaving } = this.options;
     dispatcher.hold(true);
     onLeaving([...this.held.values()].map(placeOf));
     const heartbeat = setInterval(() => void membership.heartbeat().catch(() => undefined), HEARTBEAT_MS);
     await within(Promise.all([...this.held.values()].map((partition) => partition.drained())), Math.min(drainTimeoutMs, maxHoldMs));
     clearInterval(heartbeat);
-    await within(committer.commit(), LAST_COMMIT_TIMEOUT_MS);
   }
 
   /** The group was joined: this is ours from now on. */

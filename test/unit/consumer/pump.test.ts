@@ -17,7 +17,11 @@ function setup() {
   } as unknown as Responder;
   const message = { topic: 't', partition: 0, offset: '0', timestamp: 0, key: null, value: null, headers: [], rank: 1 };
   const run = new Run('r', { value: 1, feedbackTopic: null, sourceGroup: null }, message, 1, Infinity, responder);
-  return { written, run, teardowns: () => (run as unknown as { teardowns: { size: number } }).teardowns.size };
+  const teardowns = (): number => {
+    const { first, others } = (run as unknown as { teardowns: { first?: unknown; others?: Set<unknown> } }).teardowns;
+    return (first ? 1 : 0) + (others?.size ?? 0);
+  };
+  return { written, run, teardowns };
 }
 
 function* two(from: number) {
