@@ -72,12 +72,8 @@ export function parseArguments(args: readonly string[]): BenchOptions {
 const listOf = (text: string): string[] => text.split(',').filter((part) => part !== '');
 
 /** Those that are named, in their own order; all without a name. */
-function chosen<Named extends { readonly name: string }>(
-  option: string,
-  all: readonly Named[],
-  text: string | undefined,
-): readonly Named[] {
-  const names = text?.split(',').filter((name) => name !== '') ?? [];
+function chosen<Named extends { readonly name: string }>(option: string, all: readonly Named[], text: string): readonly Named[] {
+  const names = listOf(text);
   const unknown = names.find((name) => all.every((each) => each.name !== name));
   if (unknown !== undefined) throw new Error(`--${option} knows no '${unknown}'; there are ${all.map(({ name }) => name).join(', ')}`);
   return names.length === 0 ? all : all.filter(({ name }) => names.includes(name));
