@@ -5,11 +5,12 @@ import { runInCall } from '../context/call-context';
 import { refusedAnswer } from './answer-error';
 import { fromSource, isSource } from './answers';
 import { BatchedRun, BatchRun } from './batch-run';
+import type { Failure } from './attempt';
 import type { BatchSlot, Keyed } from './batch-order';
 import type { HookedMessage } from './hooked-message';
 import type { BatchListener, Listener } from './listener';
 import type { Run } from './run';
-import { DELIVERED_AGAIN, mayRestart, type Failure, type Runner } from './runner';
+import { DELIVERED_AGAIN, mayRestart, type Runner } from './runner';
 import type { RunOutcome } from './run-result';
 import type { Task } from './task';
 

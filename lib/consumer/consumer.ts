@@ -11,15 +11,17 @@ import { ClientCheck } from './client-check';
 import type { ConsumerFacts } from './consumer-facts';
 import { wasPutAside, type DeadLetter } from './dead-letter';
 import { DeadLetters } from './dead-letters';
+import { describeError } from './describe-error';
 import { DuplicateGuard } from './duplicate-guard';
+import { Handling, type HandlingOwner } from './handling';
 import { KeyOrder, type Slot } from './key-order';
 import type { Listener } from './listener';
 import { allOf, Opening } from './opening';
 import { CLOCK_TOLERANCE_MS } from './run';
 import { RunRegistry } from './run-registry';
-import type { RunOutcome, RunResult } from './run-result';
-import { describeError, Runner, type RunnerOptions } from './runner';
-import { AFTERWARDS, orderKey, type Task } from './task';
+import type { RunOutcome } from './run-result';
+import { Runner, type RunnerOptions } from './runner';
+import { orderKey, type Task } from './task';
 import { Unheard } from './unheard';
 
 export interface ConsumerOptions extends RunnerOptions {
@@ -55,6 +57,7 @@ export class Consumer {
   private readonly clock: Clock;
   private readonly turn: Pick<TurnLimit, 'isOver'>;
   private readonly opening: Opening;
+  private readonly handling: HandlingOwner;
   private readonly assigned = new Set<string>();
   private taken = 0;
   private ended = 0;
@@ -82,6 +85,16 @@ export class Consumer {
     const answering = new Answering(feedback, options);
     this.unheard = new Unheard(answering, this.deadLetters, options.logger);
     this.runner = new Runner(this.registry, this.deadLetters, answering, options, this.clock);
+    this.handling = {
+      runner: this.runner,
+      isLeaving: (delivery) => this.isLeaving(delivery),
+      isWanted: (task) => this.isWanted(task),
+      fateOf: (task, error) => this.fateOf(task, error),
+      giveBack: (task) => this.giveBack(task),
+      onUnsettled: ({ listener }, error) =>
+        options.logger.error(`A message of '${listener.pattern}' could not be settled: ${describeError(error)}`),
+      onOver: () => (this.ended += 1),
+    };
     for (const listener of listeners) {
       const duplicates = new DuplicateGuard();
       const order = listener.batch ? this.batchesOf(listener, duplicates) : this.orderOf(listener, duplicates);
@@ -177,7 +190,8 @@ export class Consumer {
   }
 
   private orderOf(listener: Listener, duplicates: DuplicateGuard): KeyOrder<Task> {
-    return new KeyOrder<Task>(listener.options.concurrency, (task, slot) => void this.handle(task, duplicates, slot), this.turn);
+    const start = (task: Task, slot: Slot<Task>): void => new Handling(this.handling, task, duplicates, slot).begin();
+    return new KeyOrder<Task>(listener.options.concurrency, start, this.turn);
   }
 
   private batchesOf(listener: Listener, duplicates: DuplicateGuard): Batches {
@@ -207,62 +221,6 @@ export class Consumer {
   private giveBack({ delivery }: Task): void {
     this.ended += 1;
     delivery.release();
-  }
-
-  /** Never rejects. */
-  private async handle(task: Task, duplicates: DuplicateGuard, slot: Slot<Task>): Promise<void> {
-    const { delivery, id } = task;
-    try {
-      if (this.isLeaving(delivery)) return delivery.release();
-      let claimed = id === undefined || duplicates.claim(id);
-      while (typeof claimed !== 'boolean') {
-        // Without its slot: what it waits for may itself wait for one, between two tries.
-        await slot.rest(claimed);
-        if (this.isLeaving(delivery)) return delivery.release();
-        claimed = duplicates.claim(id!);
-      }
-      if (!claimed) return delivery.settle();
-      const { outcome, lingering } = await this.attempt(task, duplicates, slot);
-      if (outcome === 'again') {
-        delivery.release();
-        for (const behind of slot.takeBehind()) this.giveBack(behind);
-      } else delivery.settle();
-      if (lingering) await lingering;
-    } catch (error) {
-      // A stream of one's own has thrown where it must not.
-      this.options.logger.error(`A message of '${task.listener.pattern}' could not be settled: ${describeError(error)}`);
-    } finally {
-      this.ended += 1;
-      slot.done();
-    }
-  }
-
-  /** Never rejects. */
-  private async attempt(task: Task, duplicates: DuplicateGuard, slot: Slot): Promise<RunResult> {
-    const { delivery, id } = task;
-    const ended = (outcome: RunOutcome): void => {
-      if (id !== undefined) duplicates[AFTERWARDS[outcome]](id);
-    };
-    try {
-      const wanted = this.isWanted(task);
-      // Awaited only where it is a promise, as most are not: each turn costs every message.
-      if (!(typeof wanted === 'boolean' ? wanted : await wanted)) {
-        ended('done');
-        return { outcome: 'done' };
-      }
-      const attempt = id === undefined ? 1 : duplicates.attemptOf(id);
-      const result: RunResult = this.isLeaving(delivery) ? { outcome: 'again' } : await this.runner.run(task, attempt, slot);
-      ended(result.outcome);
-      return result;
-    } catch (error) {
-      return this.unanswered(task, error, ended);
-    }
-  }
-
-  private unanswered(task: Task, error: unknown, ended: (outcome: RunOutcome) => void): RunResult {
-    const outcome = this.fateOf(task, error);
-    ended(outcome);
-    return { outcome };
   }
 
   /** The end cannot be written: the message comes again where that may help, and is given up where it cannot. */

@@ -1,38 +1,43 @@
 import { isObservable, type Observable } from 'rxjs';
 import { isThenable } from '../common/thenable';
+import { runInCall } from '../context/call-context';
 import { fromSource, isSource } from './answers';
 import type { Run } from './run';
 
+/** Told once that all is handed to the responder, or that it was aborted; or of what was thrown. Must not throw. */
+export type Pumped = (failure?: { readonly error: unknown }) => void;
+
 /**
- * Writes what a handler gave, answer by answer, and resolves when all is handed to the responder. An abort of the run tears the source
- * down and resolves too. Nest's own `Server.send` does neither: it queues without bound and throws its subscription away.
- * @throws what the source throws, or what {@link Responder.write} does
+ * Writes what a handler gave, answer by answer. An abort of the run tears the source down and ends it too. Nest's own `Server.send` does
+ * neither: it queues without bound and throws its subscription away.
+ * @param pumped told what the source throws, or what {@link Responder.write} does. A callback, as every message has one, and in the
+ *   context of the caller, whatever the handler runs in
  */
-export function pump(given: unknown, run: Run): Promise<void> {
-  return new Promise((resolve, reject) => {
-    // A handler that does not look at its signal is not waited for.
-    const end = (): void => resolve();
-    const done = (): void => {
-      run.offAbort(end);
-      resolve();
-    };
-    const fail = (error: unknown): void => {
-      run.offAbort(end);
-      reject(error);
-    };
-    const take = (result: unknown): void => {
-      try {
-        const pouring = pourResult(result, run, run);
-        if (pouring) pouring.then(done, fail);
-        else done();
-      } catch (error) {
-        fail(error);
-      }
-    };
-    run.onAbort(end);
-    if (isThenable(given)) given.then(take, fail);
-    else take(given);
-  });
+export function pump(given: unknown, run: Run, pumped: Pumped): void {
+  let over = false;
+  const finish: Pumped = (failure) => {
+    if (over) return;
+    over = true;
+    run.offAbort(end);
+    pumped(failure);
+  };
+  const done = (): void => finish();
+  // A handler that does not look at its signal is not waited for; what else the abort tears down says first what goes on.
+  const end = (): void => queueMicrotask(done);
+  const fail = (error: unknown): void => finish({ error });
+  const take = (result: unknown): void => {
+    let pouring: Promise<void> | undefined;
+    try {
+      pouring = pourResult(result, run, run);
+    } catch (error) {
+      return fail(error);
+    }
+    if (pouring) pouring.then(done, fail);
+    else finish();
+  };
+  run.onAbort(end);
+  if (isThenable(given)) given.then(take, fail);
+  else take(given);
 }
 
 /** What slows a source: room for answers, and a source among its elements that is written first. */
@@ -112,7 +117,7 @@ function pumpObservable(source: Observable<unknown>, run: Run, gate: Gate): Prom
       if (chain) void chain.then(() => fail(cause), fail);
       else fail(cause);
     };
-    subscription = source.subscribe({ next, error, complete });
+    subscription = runInCall(run, () => source.subscribe({ next, error, complete }));
     if (settled) tearDown(subscription);
     else run.onAbort(end);
   });

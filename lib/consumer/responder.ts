@@ -150,12 +150,20 @@ export class Responder implements FeedbackSource {
 
   /** Writes the end; resolves when it is stored. @throws StreambackError when it cannot be */
   end(): Promise<void> {
-    return this.finish({ kind: 'end' });
+    return this.ended({ kind: 'end' });
+  }
+
+  /**
+   * {@link end} for the many.
+   * @param stored told when it is stored, or what keeps it from that. A callback, as every request has one
+   */
+  finish(stored: (failure?: { readonly error: StreambackError }) => void): void {
+    this.finishWith({ kind: 'end' }, stored);
   }
 
   /** Writes the end with an error; resolves when it is stored. @throws StreambackError when it cannot be */
   endWithError(text: string, details: ErrorDetails): Promise<void> {
-    return this.finish({ kind: 'error', text, details });
+    return this.ended({ kind: 'error', text, details });
   }
 
   /** What comes from now on is dropped. */
@@ -207,14 +215,18 @@ export class Responder implements FeedbackSource {
     this.wake();
   }
 
-  private finish(ending: Ending): Promise<void> {
+  private ended(ending: Ending): Promise<void> {
+    return new Promise((resolve, reject) => this.finishWith(ending, (failure) => (failure ? reject(failure.error) : resolve())));
+  }
+
+  private finishWith(ending: Ending, stored: (failure?: { readonly error: StreambackError }) => void): void {
     if (!this.ending && !this.over) {
       this.ending = ending;
       this.schedule();
     }
-    return this.change(
+    this.when(
       () => this.isFlushed(),
-      () => this.failure,
+      () => stored(this.failure && { error: this.failure }),
     );
   }
 
@@ -252,17 +264,18 @@ export class Responder implements FeedbackSource {
     return this.held.size === 0 && !this.scheduled && !this.underWay;
   }
 
-  /** Resolves once `done` is true, or rejects with what `failed` has then. */
-  private change(done: () => boolean, failed?: () => StreambackError | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const look = (): void => {
-        if (!done()) return void this.waiters.push(look);
-        const failure = failed?.();
-        if (failure) reject(failure);
-        else resolve();
-      };
-      look();
-    });
+  private change(done: () => boolean): Promise<void> {
+    return new Promise((resolve) => this.when(done, resolve));
+  }
+
+  /** Calls `then` once `done` is true. */
+  private when(done: () => boolean, then: () => void): void {
+    if (done()) return then();
+    const look = (): void => {
+      if (done()) then();
+      else this.waiters.push(look);
+    };
+    this.waiters.push(look);
   }
 
   private wake(): void {

@@ -6,3 +6,10 @@ export interface RunResult {
   /** Set where the handler was stopped and may still be at work: resolves when it has really ended. Never rejects. */
   readonly lingering?: Promise<unknown>;
 }
+
+/** Who is told what came of a message. One of both is called, once; neither throws. */
+export interface RunEnd {
+  ended(result: RunResult): void;
+  /** Its end cannot be written. */
+  failed(error: unknown): void;
+}

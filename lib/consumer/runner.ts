@@ -1,22 +1,19 @@
-import { inspect } from 'node:util';
 import type { Clock } from '../common/clock';
-import { StreambackError } from '../common/errors';
 import type { StreambackLogger } from '../common/logger';
-import { runInCall } from '../context/call-context';
+import { attempted, tryOnce, type Attempted, type Failure } from './attempt';
+import { describeError } from './describe-error';
 import { answerError, refusedAnswer } from './answer-error';
 import type { Answering, AnsweringOptions } from './answering';
 import type { Envelope } from '../protocol/envelope';
 import { handlerFailed, type DeadLetterFacts } from './dead-letter';
 import type { DeadLetters } from './dead-letters';
-import { reasonsOf } from './error-reasons';
 import { HookedMessage } from './hooked-message';
 import type { Slot } from './key-order';
 import type { Listener } from './listener';
-import { pump } from './pump';
 import { retryDelayMs } from './retry';
 import { INBOX_LOST, Run } from './run';
 import type { RunRegistry } from './run-registry';
-import type { RunOutcome, RunResult } from './run-result';
+import type { RunEnd, RunOutcome, RunResult } from './run-result';
 import type { Task } from './task';
 
 export interface RunnerOptions extends AnsweringOptions {
@@ -27,13 +24,15 @@ export interface RunnerOptions extends AnsweringOptions {
   readonly errorValue: (error: unknown) => unknown;
 }
 
-/** What a handler failed with. */
-export interface Failure {
-  readonly error: unknown;
-  /** A filter or an interceptor made answers of the error, or nothing: the run has ended all the same. */
-  readonly concealed: boolean;
+/** A first try that has been. */
+interface FirstTry {
+  readonly run: Run;
+  /** Epoch ms. */
+  readonly firstAt: number;
+  readonly failed: Failure | undefined;
 }
 
+const DONE: RunResult = { outcome: 'done' };
 /** Between looks for an inbox that could not be made, in ms. */
 const INBOX_RETRY_MS = 200;
 /** Aborts after which the message comes again, here or elsewhere. */
@@ -54,13 +53,31 @@ export class Runner {
   ) {}
 
   /**
-   * Resolves once the end is stored, or the message is dead-lettered (M2).
+   * Tells `end` once the end is stored, or the message is dead-lettered (M2).
    * @param attempt from 1
-   * @throws StreambackError when the end cannot be written
    */
-  run(task: Task, attempt: number, slot: Slot): Promise<RunResult> {
+  run(task: Task, attempt: number, slot: Slot, end: RunEnd): void {
     const { hooks } = task.listener;
-    return hooks ? this.runTelling(task, attempt, slot, new HookedMessage(hooks)) : this.tries(task, attempt, slot);
+    if (hooks) return tell(this.runTelling(task, attempt, slot, new HookedMessage(hooks)), end);
+    if (this.answering.isUnreachable(task.envelope) || task.delivery.revoked.aborted) return tell(this.tries(task, attempt, slot), end);
+    this.runAtOnce(task, attempt, slot, end);
+  }
+
+  /** The way of nearly all messages: nothing is waited for but the handler and the storing of its answers. */
+  private runAtOnce(task: Task, attempt: number, slot: Slot, end: RunEnd): void {
+    const firstAt = this.clock.now();
+    const run = this.begin(task, attempt, undefined);
+    if (run.expiresAt <= firstAt) run.expire();
+    const over: Attempted = (failed, unanswered) => {
+      if (!unanswered && (failed || run.aborted)) {
+        return tell(this.tries(task, attempt, slot, undefined, { run, firstAt, failed }), end);
+      }
+      this.end(run, task);
+      if (unanswered) end.failed(unanswered.error);
+      else end.ended(DONE);
+    };
+    if (run.aborted) over();
+    else tryOnce(run, task.listener, this.options.logger, over);
   }
 
   private async runTelling(task: Task, attempt: number, slot: Slot, hooked: HookedMessage): Promise<RunResult> {
@@ -83,14 +100,18 @@ export class Runner {
     if (told) await this.registry.untilRevoked(told, delivery.revoked);
   }
 
-  private async tries(task: Task, attempt: number, slot: Slot, hooked?: HookedMessage): Promise<RunResult> {
-    const firstAt = this.clock.now();
+  /** @param first what came of the first try, where that has been */
+  private async tries(task: Task, attempt: number, slot: Slot, hooked?: HookedMessage, first?: FirstTry): Promise<RunResult> {
+    const firstAt = first?.firstAt ?? this.clock.now();
     let delayMs: number | undefined;
     let failures = 0;
     for (let tries = 1; ; tries++) {
-      if (this.answering.isUnreachable(task.envelope) && !(await this.reachable(task))) return { outcome: 'again' };
-      if (task.delivery.revoked.aborted) return { outcome: 'again' };
-      const run = this.begin(task, attempt + tries - 1, hooked);
+      const tried = tries === 1 ? first : undefined;
+      if (!tried) {
+        if (this.answering.isUnreachable(task.envelope) && !(await this.reachable(task))) return { outcome: 'again' };
+        if (task.delivery.revoked.aborted) return { outcome: 'again' };
+      }
+      const run = tried?.run ?? this.begin(task, attempt + tries - 1, hooked);
       try {
         if (delayMs !== undefined) {
           await slot.rest(this.delay(delayMs, run));
@@ -98,7 +119,7 @@ export class Runner {
         }
         if (run.expiresAt <= this.clock.now()) run.expire();
         if (hooked && !run.aborted) await hooked.begin(run);
-        const failed = run.aborted ? undefined : await this.attempt(run, task.listener);
+        const failed = tried || run.aborted ? tried?.failed : await attempted(run, task.listener, this.options.logger);
         if (failed && !run.aborted) {
           const cause = run.causeOf(failed.error);
           const isFailure = this.isFailure(run, failed);
@@ -178,24 +199,6 @@ export class Runner {
     } catch (error) {
       this.options.logger.error(`A processing hook failed: ${describeError(error)}`);
     }
-  }
-
-  /** Calls the handler and writes what it gives, the end too. @returns what it failed with */
-  private async attempt(run: Run, listener: Listener): Promise<Failure | undefined> {
-    try {
-      await runInCall(run, () => {
-        const given = call(listener, run);
-        run.handler = given;
-        return pump(given, run);
-      });
-    } catch (error) {
-      if (!run.aborted) return { error, concealed: false };
-      this.options.logger.debug(`'${listener.pattern}' failed after it was aborted: ${describeError(error)}`);
-    }
-    if (run.aborted) return undefined;
-    if (run.failure !== undefined) return { error: run.failure, concealed: true };
-    await run.responder?.end();
-    return undefined;
   }
 
   /** How long to wait for the next try; nothing when there is to be none. */
@@ -282,19 +285,9 @@ export function mayRestart({ envelope, responder }: Run): boolean {
   return envelope.id !== undefined || !responder?.hasSent;
 }
 
-/** A handler that throws at once is one that rejects. */
-function call(listener: Listener, run: Run): unknown {
-  try {
-    return listener.handle(run);
-  } catch (error) {
-    return Promise.reject(error);
-  }
-}
-
-/** For the log. Whatever a handler throws: JSON and String() throw on some values themselves. */
-export function describeError(error: unknown): string {
-  if (error instanceof StreambackError) return `${error.code}: ${error.message}`;
-  return error instanceof Error
-    ? (error.stack ?? error.message).replace(error.message, () => error.message + reasonsOf(error))
-    : inspect(error, { depth: 3 });
+function tell(running: Promise<RunResult>, end: RunEnd): void {
+  running.then(
+    (result) => end.ended(result),
+    (error: unknown) => end.failed(error),
+  );
 }

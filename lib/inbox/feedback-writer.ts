@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { backoffDelayMs } from '../common/backoff';
 import { SYSTEM_CLOCK, type Clock } from '../common/clock';
 import { PendingBytes } from '../common/pending-bytes';
@@ -94,11 +95,12 @@ export class FeedbackWriter {
     this.clock.clearTimeout(timer);
   }
 
-  private readonly flush = (): void => {
+  /** A source that is told goes on with what comes next: in the context of nobody, rather than of the handler that wrote first. */
+  private readonly flush = AsyncResource.bind((): void => {
     const channels = this.due;
     this.due = [];
     for (const channel of channels) void this.empty(channel);
-  };
+  }, 'StreambackWriter');
 
   /** Never rejects. */
   private async empty(channel: Channel): Promise<void> {

@@ -24,6 +24,9 @@ function setup() {
   return { written, run, teardowns };
 }
 
+const pumping = (given: unknown, run: Run): Promise<void> =>
+  new Promise((resolve, reject) => pump(given, run, (failure) => (failure ? reject(failure.error as Error) : resolve())));
+
 function* two(from: number) {
   yield from;
   yield from + 1;
@@ -50,7 +53,7 @@ describe('pump', () => {
     ['an Observable of arrays', of([1], [2]), [[1], [2]]],
   ])('writes %s', async (_name, given, wanted) => {
     const { written, run, teardowns } = setup();
-    await pump(given, run);
+    await pumping(given, run);
     expect(written).toEqual(wanted);
     expect(teardowns()).toBe(0);
   });
@@ -91,7 +94,7 @@ describe('pump', () => {
     ],
   ])('rejects with what %s throws, behind what it gave', async (_name, make, wanted) => {
     const { written, run, teardowns } = setup();
-    await expect(pump(make(), run)).rejects.toThrow('boom');
+    await expect(pumping(make(), run)).rejects.toThrow('boom');
     expect(written).toEqual(wanted);
     expect(teardowns()).toBe(0);
   });
@@ -107,7 +110,7 @@ describe('pump', () => {
       abandon: () => {},
     } as unknown as Responder);
     await expect(
-      pump(
+      pumping(
         new Observable((to) => {
           to.next(1);
           return () => (torn += 1);
@@ -116,13 +119,13 @@ describe('pump', () => {
       ),
     ).rejects.toThrow('too large');
     expect(torn).toBe(1);
-    await expect(pump(1, failing)).rejects.toThrow('too large');
+    await expect(pumping(1, failing)).rejects.toThrow('too large');
   });
 
   it('F6: an abort tears an Observable down, resolves, and nothing more is written', async () => {
     const { written, run, teardowns } = setup();
     const subject = new Subject<number>();
-    const pumped = pump(subject, run);
+    const pumped = pumping(subject, run);
     await ticks();
     subject.next(1);
     run.abort(CANCELLED);
@@ -138,7 +141,7 @@ describe('pump', () => {
     let ended = (): void => {};
     const finallyRan = new Promise<void>((resolve) => (ended = resolve));
     let go = (): void => {};
-    const pumped = pump(
+    const pumped = pumping(
       (async function* () {
         try {
           yield 1;
@@ -161,7 +164,7 @@ describe('pump', () => {
 
   it('an abort does not wait for a handler that does not look at its signal', async () => {
     const { run } = setup();
-    const pumped = [pump(new Promise(() => {}), run), pump(NEVER, run), pump(of(new Promise(() => {}), NEVER), run)];
+    const pumped = [pumping(new Promise(() => {}), run), pumping(NEVER, run), pumping(of(new Promise(() => {}), NEVER), run)];
     await ticks();
     run.abort(CANCELLED);
     await Promise.all(pumped);
@@ -170,7 +173,7 @@ describe('pump', () => {
   it('what rejects after an abort is no unhandled rejection', async () => {
     const { run } = setup();
     let reject = (_error: Error): void => {};
-    const pumped = pump(new Promise((_resolve, fail) => (reject = fail)), run);
+    const pumped = pumping(new Promise((_resolve, fail) => (reject = fail)), run);
     run.abort(CANCELLED);
     await pumped;
     reject(new Error('late'));
@@ -188,7 +191,7 @@ describe('pump', () => {
       }),
     };
     let resolve = (_value: unknown): void => {};
-    const pumped = pump(new Promise((settle) => (resolve = settle)), run);
+    const pumped = pumping(new Promise((settle) => (resolve = settle)), run);
     run.abort(CANCELLED);
     await pumped;
     resolve(endless);
@@ -208,7 +211,7 @@ describe('pump', () => {
     function* endless() {
       for (;;) yield inner(outer++);
     }
-    const pumped = pump(endless(), run);
+    const pumped = pumping(endless(), run);
     await ticks(20);
     expect(written.length).toBeGreaterThan(10);
     expect(ahead).toBeLessThanOrEqual(2);
@@ -220,7 +223,7 @@ describe('pump', () => {
   it('an endless source that gives nothing does not stop the process, and can be aborted', async () => {
     const { run } = setup();
     let returned = false;
-    const pumped = pump(
+    const pumped = pumping(
       (function* () {
         try {
           for (;;) yield undefined;
@@ -240,7 +243,7 @@ describe('pump', () => {
   it('a source that fails while it is torn down keeps nobody else from being torn down', async () => {
     const { run } = setup();
     let signalled = false;
-    const pumped = pump(
+    const pumped = pumping(
       new Observable(() => () => {
         throw new Error('teardown');
       }),
