@@ -1,4 +1,5 @@
-import { from } from 'rxjs';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { from, Observable } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { StreambackConnectionError, StreambackPublishError, StreambackTimeoutError } from '../../../lib/common/errors';
 import { Consumer, type ConsumerOptions } from '../../../lib/consumer/consumer';
@@ -125,6 +126,29 @@ describe('Consumer', () => {
     return registry.requests.size + [...recent.values(), ...elder.values()].filter((state) => state !== 'done').length;
   };
   const lag = async () => (await main.lag('reports', ['work'])).get('work');
+
+  it.each<[string, (value: unknown, storage: AsyncLocalStorage<unknown>) => unknown]>([
+    ['a promise', (value, storage) => storage.run(value, async () => (await ticks(1), value))],
+    [
+      'an Observable',
+      (value, storage) =>
+        new Observable((subscriber) => {
+          storage.run(value, () => setImmediate(() => (subscriber.next(value), subscriber.complete())));
+        }),
+    ],
+  ])('a handler that answers with %s is not the context of the next one', async (_name, handle) => {
+    const storage = new AsyncLocalStorage<unknown>();
+    const found: unknown[] = [];
+    await serve(
+      ({ envelope }) => {
+        found.push(storage.getStore());
+        return handle(envelope.value, storage);
+      },
+      { concurrency: 1 },
+    );
+    expect(await Promise.all([answers(1), answers(2), answers(3)])).toEqual([[1], [2], [3]]);
+    expect(found).toEqual([undefined, undefined, undefined]);
+  });
 
   it('a stream of one’s own that throws where a message is settled is logged, and holds up nothing', async () => {
     const subscribe = main.subscribe.bind(main);
