@@ -5,6 +5,7 @@ import { withoutUndefined } from '../../common/option-rules';
 import { redact } from '../../common/redact';
 import type { StreamUrl } from '../streams-url';
 import type { StreambackKafkaOptions } from './kafka.options';
+import { restWhenIdle } from './kafka.idle-connections';
 import { kafkajs } from './kafka.package';
 import { createSocket } from './kafka.socket';
 
@@ -73,7 +74,7 @@ export function kafkaConfig({ url, options, logger, clientId }: KafkaClientSetti
  * one group overwrite each other's.
  */
 export function createKafka(settings: KafkaClientSettings): Kafka {
-  return new (kafkajs().Kafka)(kafkaConfig(settings));
+  return restWhenIdle(new (kafkajs().Kafka)(kafkaConfig(settings)));
 }
 
 function saslOf(url: StreamUrl): SASLOptions | undefined {

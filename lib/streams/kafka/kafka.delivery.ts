@@ -1,5 +1,6 @@
 import type { KafkaMessage } from 'kafkajs';
 import type { MainStreamDelivery, MainStreamMessage, MessageHeader } from '../main-stream';
+import { FetchedRecord } from './kafka.fetched-record';
 import type { Tracked } from './kafka.offset-tracker';
 
 /** Who is told of a delivery's end. */
@@ -41,16 +42,17 @@ export class KafkaDelivery implements MainStreamDelivery, Tracked {
 
 const NO_HEADERS: readonly MessageHeader[] = [];
 
-/** kafkajs' message in the contract's form. */
+/** A fetched message in the contract's form. */
 export function toMainStreamMessage(topic: string, partition: number, message: KafkaMessage, rank: number): MainStreamMessage {
+  const own = message instanceof FetchedRecord;
   return {
     topic,
     partition,
     offset: message.offset,
-    timestamp: Number(message.timestamp),
+    timestamp: own ? message.time : Number(message.timestamp),
     key: message.key,
     value: message.value,
-    headers: toHeaders(message.headers),
+    headers: own ? message.headerList : toHeaders(message.headers),
     rank,
   };
 }

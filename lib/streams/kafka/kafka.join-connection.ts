@@ -4,8 +4,9 @@ const SYNC_GROUP = 14;
 /** kafkajs has two connections to a broker: this one for fetches, and one for all else. */
 const FETCH_CONNECTION = 1;
 
-interface ProtocolRequest {
-  readonly request: { readonly apiKey: number };
+export interface ProtocolRequest {
+  readonly request: { readonly apiKey: number; readonly apiVersion?: number };
+  readonly response?: { readonly decode: (payload: Buffer) => Promise<unknown> };
 }
 
 interface Connection {

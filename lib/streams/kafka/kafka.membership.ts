@@ -3,6 +3,7 @@ import { StreambackConnectionError } from '../../common/errors';
 import { limited, within } from '../../common/waiting';
 import { COOPERATIVE_PROTOCOL, createAssigner, EAGER_PROTOCOL } from './kafka.assigner';
 import { classifyFailure, rootCause } from './kafka.errors';
+import { readFetches } from './kafka.fetch-decoding';
 import type { GroupBroker, GroupCluster } from './kafka.group-cluster';
 import { JoinConnection } from './kafka.join-connection';
 import type { PartitionsByTopic } from './kafka.member-metadata';
@@ -193,6 +194,7 @@ export class GroupMembership {
   private wrap(broker: GroupBroker): GroupBroker {
     // kafkajs gives a broker new ones after some refused logins.
     this.joins.attach(broker.connectionPool);
+    readFetches(broker.connectionPool);
     if (this.wrapped.has(broker)) return broker;
     this.wrapped.add(broker);
     const join = broker.joinGroup.bind(broker);
