@@ -18,7 +18,10 @@ export const SUBJECT = 'streamback';
 export const PEERS: readonly PeerEntry[] = [
   { name: REFERENCE, needs: ['kafka', 'redis'] },
   { name: SUBJECT, needs: ['kafka', 'redis'] },
+  { name: 'streamback-bare', needs: ['kafka', 'redis'] },
+  { name: 'streamback-used', needs: ['kafka', 'redis'] },
   { name: 'handwritten-packed', needs: ['kafka', 'redis'] },
+  { name: 'handwritten-nest', needs: ['kafka', 'redis'] },
   { name: 'nest-kafka', needs: ['kafka'] },
   { name: 'nest-redis', needs: ['redis'] },
   { name: 'nest-nats', needs: ['nats'] },

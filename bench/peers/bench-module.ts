@@ -4,6 +4,9 @@ import { EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
 import { handled } from '../handled';
 import type { Item, Message, Topics } from '../peer';
 
+export type Imports = NonNullable<ModuleMetadata['imports']>;
+export type Providers = NonNullable<ModuleMetadata['providers']>;
+
 /**
  * A server's module: the same handlers for all transports. Decorators take the round's topics.
  * @param stream how the transport takes the items of a streamed answer
@@ -11,7 +14,8 @@ import type { Item, Message, Topics } from '../peer';
 export function benchModule(
   topics: Topics,
   stream: (items: Generator<Item>) => unknown,
-  imports: NonNullable<ModuleMetadata['imports']> = [],
+  imports: Imports = [],
+  providers: Providers = [],
 ): new () => object {
   @Controller()
   class BenchController {
@@ -33,7 +37,7 @@ export function benchModule(
     }
   }
 
-  @Module({ imports, controllers: [BenchController] })
+  @Module({ imports, providers, controllers: [BenchController] })
   class BenchModule {}
 
   return BenchModule;

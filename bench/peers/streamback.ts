@@ -1,3 +1,3 @@
-import { streambackPeer } from './streamback-peer';
+import { brokersOf, streambackPeer } from './streamback-peer';
 
-export const peer = streambackPeer(({ brokers, redisUrl }) => `main=kafka://${brokers.join(',')}&feedback=${redisUrl}`);
+export const peer = streambackPeer(brokersOf);
