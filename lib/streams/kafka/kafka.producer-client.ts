@@ -2,6 +2,7 @@ import type { Kafka, Message, Producer } from 'kafkajs';
 import { StreambackPublishError } from '../../common/errors';
 import { limited, within } from '../../common/waiting';
 import type { StreambackKafkaOptions } from './kafka.options';
+import { type MessageRun, ProduceEncoding } from './kafka.produce-encoding';
 import type { PendingMessage, PublishTopic } from './kafka.publish-queue';
 
 const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
@@ -11,6 +12,7 @@ const DISCONNECT_TIMEOUT_MS = 2_000;
 /** A kafkajs producer that is connected when it is needed, and anew after {@link discard}. */
 export class ProducerClient {
   private producer: Promise<Producer> | undefined;
+  private readonly encoding = new ProduceEncoding();
 
   constructor(
     private readonly kafka: Kafka,
@@ -55,25 +57,28 @@ export class ProducerClient {
 
   private async request(messages: readonly PendingMessage[]): Promise<void> {
     const producer = await this.connected();
-    const byTopic = new Map<PublishTopic, { topic: string; messages: Message[]; partitions: Set<number> }>();
+    const byTopic = new Map<PublishTopic, Message[]>();
     for (const message of messages) {
-      let group = byTopic.get(message.topic);
-      if (!group) byTopic.set(message.topic, (group = { topic: message.topic.name, messages: [], partitions: new Set() }));
-      group.messages.push(message.record);
-      group.partitions.add(message.record.partition!);
+      const records = byTopic.get(message.topic);
+      if (records) records.push(message.record);
+      else byTopic.set(message.topic, [message.record]);
       message.sent = true;
     }
-    const answers = await producer.sendBatch({ ...this.options.send, topicMessages: [...byTopic.values()] });
-    if (this.options.send?.acks === 0) return;
     let partitions = 0;
-    for (const group of byTopic.values()) partitions += group.partitions.size;
+    const topicMessages = [...byTopic].map(([{ name }, records]) => {
+      const runs = runsOf(records);
+      partitions += runs.length;
+      return { topic: name, messages: this.encoding.takesRuns ? runs : records };
+    });
+    const answers = await producer.sendBatch({ ...this.options.send, topicMessages });
+    if (this.options.send?.acks === 0) return;
     // kafkajs passes over a partition whose leader it does not know, and resolves.
     if (answers.length < partitions)
       throw new StreambackPublishError('PUBLISH_TIMEOUT', `${partitions - answers.length} partitions were not acknowledged`);
   }
 
   private async open(): Promise<Producer> {
-    const producer = this.kafka.producer({
+    const producer = this.encoding.of(this.kafka).producer({
       allowAutoTopicCreation: false,
       metadataMaxAge: this.metadataMaxAgeMs,
       // Its own retry forgets messages of the brokers that had answered (kafkajs pull request 1798).
@@ -90,6 +95,16 @@ export class ProducerClient {
       throw error;
     }
   }
+}
+
+function runsOf(records: readonly Message[]): MessageRun[] {
+  const byPartition: (Message[] | undefined)[] = [];
+  for (const record of records) {
+    const run = byPartition[record.partition!];
+    if (run) run.push(record);
+    else byPartition[record.partition!] = [record];
+  }
+  return byPartition.flatMap((run) => (run ? { value: null, partition: run[0]!.partition!, run } : []));
 }
 
 /** kafkajs passes over a partition that its metadata lacks, and resolves: refused here, so that it asks for them anew. */

@@ -1,13 +1,13 @@
 import type { Message } from 'kafkajs';
 import { isKeyless, type KafkaPartitioner, partitionOfKey } from './kafka.partitioner';
 
-/** The most messages of one produce request: kafkajs groups them in quadratic time. */
+/** The most messages of one produce request. Where kafkajs writes it, it groups them in quadratic time. */
 export const MAX_BATCH_MESSAGES = 1_000;
 /** The most bytes of one produce request, all partitions together. */
 export const MAX_BATCH_BYTES = 8_000_000;
 /** The most bytes for one partition in a request: brokers refuse a record batch beyond `message.max.bytes`, 1,048,588 by default. */
 export const MAX_PARTITION_BYTES = 900_000;
-/** So many keyless messages in a row go to one partition: a record batch is worth filling, and a long one costs kafkajs its square. */
+/** So many keyless messages in a row go to one partition: a record batch is worth filling, and partitions are to share what comes at once. */
 const KEYLESS_RUN = 64;
 /** What a record takes beside its key, value and headers, at most. */
 const RECORD_OVERHEAD_BYTES = 48;

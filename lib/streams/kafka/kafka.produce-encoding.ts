@@ -1,0 +1,171 @@
+import type { Kafka, Message } from 'kafkajs';
+import { RecordWriter, sizeBatch, type SizedBatch } from './kafka.record-batch';
+
+/** Kafka's number for the request that carries messages. */
+const PRODUCE = 0;
+/** The versions of that request which differ in nothing that is written here. */
+const FIRST_VERSION = 3;
+const LAST_VERSION = 7;
+/** How kafkajs calls what makes the connections of a producer. */
+const CREATE_CLUSTER = 'private:Kafka:createCluster';
+
+/** All that goes to one partition, which kafkajs takes for one message: it groups messages in quadratic time. */
+export interface MessageRun extends Message {
+  readonly run: readonly Message[];
+}
+
+interface PartitionData {
+  readonly partition: number | string;
+  readonly firstSequence?: number;
+  readonly messages: readonly (Message | MessageRun)[];
+}
+
+interface TopicData {
+  readonly topic: string;
+  readonly partitions: readonly PartitionData[];
+}
+
+/** What kafkajs is to send to one broker. */
+interface ProduceArguments {
+  readonly acks: number;
+  readonly timeout: number;
+  readonly compression?: number;
+  readonly transactionalId?: string | null;
+  readonly producerId?: unknown;
+  readonly producerEpoch?: number;
+  readonly topicData: readonly TopicData[];
+}
+
+/** What kafkajs' own encoder is asked for when a request is put together. */
+interface Encoded {
+  readonly buf: Buffer;
+  readonly buffer: Buffer;
+  size(): number;
+}
+
+interface ProduceProtocol {
+  readonly request: { readonly apiKey: number; readonly apiVersion: number; readonly encode: () => Promise<unknown> };
+  readonly response: unknown;
+}
+
+type Produce = (args: ProduceArguments) => ProduceProtocol;
+type LookupRequest = (apiKey: number, definition: unknown) => Produce;
+
+/** What this needs of kafkajs' broker and cluster, where they have it. */
+interface Broker {
+  lookupRequest?: LookupRequest;
+}
+
+interface Cluster {
+  findBroker?(node: unknown): Promise<Broker>;
+}
+
+/**
+ * Writes the messages of a producer's requests instead of kafkajs, which takes an object, several buffers and a dozen calls for each
+ * message, and most of a sender's CPU time. All else stays with kafkajs: connections, metadata, answers, errors. The producer is one of
+ * {@link of}, so nothing else sees it; a kafkajs that is made otherwise encodes for itself, as it does what is not plain
+ * (compression, idempotence, transactions).
+ */
+export class ProduceEncoding {
+  private readonly wrapped = new WeakSet<LookupRequest>();
+  private reached = false;
+
+  /** Requests come through here, so that kafkajs may be given runs: a kafkajs that does not know of them must never see one. */
+  get takesRuns(): boolean {
+    return this.reached;
+  }
+
+  /** The same kafkajs; a producer of this one has its requests written here. */
+  of(kafka: Kafka): Kafka {
+    const symbol = Object.getOwnPropertySymbols(kafka).find(({ description }) => description === CREATE_CLUSTER);
+    const create = symbol && (kafka as unknown as Record<symbol, unknown>)[symbol];
+    if (typeof create !== 'function') return kafka;
+    const createCluster = (options: unknown): Cluster => this.attach(create(options) as Cluster);
+    return Object.create(kafka, { [symbol!]: { value: createCluster } }) as Kafka;
+  }
+
+  private attach(cluster: Cluster): Cluster {
+    const find = cluster.findBroker?.bind(cluster);
+    if (find) cluster.findBroker = async (node) => this.wrap(await find(node));
+    return cluster;
+  }
+
+  /** A broker looks up anew what its server can do each time it connects; kafkajs asks for it before each request. */
+  private wrap(broker: Broker): Broker {
+    const lookup = broker.lookupRequest;
+    if (typeof lookup !== 'function' || this.wrapped.has(lookup)) return broker;
+    const own: LookupRequest = (apiKey, definition) => {
+      const protocol = lookup(apiKey, definition);
+      return apiKey === PRODUCE ? this.writing(protocol) : protocol;
+    };
+    this.wrapped.add(own);
+    broker.lookupRequest = own;
+    return broker;
+  }
+
+  private writing(produce: Produce): Produce {
+    this.reached = true;
+    return (args) => {
+      const topicData = args.topicData.map(withoutRuns);
+      const protocol = produce({ ...args, topicData });
+      const { request } = protocol;
+      const known = request.apiKey === PRODUCE && request.apiVersion >= FIRST_VERSION && request.apiVersion <= LAST_VERSION;
+      if (!known || !isPlain(args)) return protocol;
+      const encode = async (): Promise<unknown> => encodeProduce(args.acks, args.timeout, topicData) ?? request.encode();
+      return { ...protocol, request: { ...request, encode } };
+    };
+  }
+}
+
+/**
+ * A produce request without its head, of plain messages; `undefined` where there is anything else among them.
+ * @param now the time of all messages, epoch ms
+ */
+export function encodeProduce(acks: number, timeout: number, topicData: readonly TopicData[], now = Date.now()): Encoded | undefined {
+  const topics: { readonly topic: string; readonly length: number; readonly batches: readonly SizedBatch[] }[] = [];
+  // The transaction's name (none), acks, timeout, and the number of topics.
+  let size = 2 + 2 + 4 + 4;
+  for (const { topic, partitions } of topicData) {
+    const batches: SizedBatch[] = [];
+    for (const { partition, messages } of partitions) {
+      const batch = sizeBatch(Number(partition), messages);
+      if (!batch) return undefined;
+      batches.push(batch);
+      size += 4 + 4 + batch.bytes;
+    }
+    const length = Buffer.byteLength(topic);
+    topics.push({ topic, length, batches });
+    size += 2 + length + 4;
+  }
+  const writer = new RecordWriter(Buffer.allocUnsafe(size));
+  writer.int16(-1);
+  writer.int16(acks);
+  writer.int32(timeout);
+  writer.int32(topics.length);
+  for (const { topic, length, batches } of topics) {
+    writer.string(topic, length);
+    writer.int32(batches.length);
+    for (const batch of batches) {
+      writer.int32(batch.partition);
+      writer.int32(batch.bytes);
+      writer.batch(batch, now);
+    }
+  }
+  return { buf: writer.bytes, buffer: writer.bytes, size: () => size };
+}
+
+/** Neither compressed, nor of an idempotent or transactional producer. */
+function isPlain({ compression, transactionalId, producerId, producerEpoch, topicData }: ProduceArguments): boolean {
+  if ((compression ?? 0) !== 0 || (transactionalId ?? null) !== null || (producerEpoch ?? 0) !== 0) return false;
+  if ((producerId ?? -1) !== -1) return false;
+  return topicData.every(({ partitions }) => partitions.every(({ firstSequence }) => (firstSequence ?? 0) === 0));
+}
+
+function withoutRuns({ topic, partitions }: TopicData): TopicData {
+  return { topic, partitions: partitions.map((data) => ({ ...data, messages: recordsOf(data.messages) })) };
+}
+
+function recordsOf(messages: PartitionData['messages']): readonly Message[] {
+  const only = messages.length === 1 ? (messages[0] as Partial<MessageRun>).run : undefined;
+  return only ?? messages;
+}
