@@ -8,6 +8,8 @@ import type { PendingRequest } from './pending-request';
 const LOOK_MS = 200;
 /** A request that stays unanswered is looked after less and less often, up to this, in ms. */
 const MAX_LOOK_MS = 2_000;
+/** So long may a request be silent whose pattern has been answered by inbox, in ms: it waits for its turn, as a rule. */
+const ANSWERED_LOOK_MS = 2_000;
 /** The most lists of one look. */
 const MAX_LOOKED_AT = 1_000;
 /** So long after the last answer in a list its pattern is taken to be answered so, in ms. */
@@ -20,6 +22,8 @@ const MAX_REMEMBERED = 1_000;
  */
 export class ListFinder {
   private readonly known = new Map<string, number>();
+  /** Patterns that have been answered by inbox. */
+  private readonly answered = new Set<string>();
   private readonly nextLook = new WeakMap<PendingRequest, { readonly at: number; readonly waitMs: number }>();
   private timer: unknown;
   private closed = false;
@@ -56,8 +60,11 @@ export class ListFinder {
   }
 
   /** A request is over: what it has shown is remembered. */
-  onOver({ pattern, isPlain }: PendingRequest): void {
-    if (isPlain) this.remember(pattern);
+  onOver({ pattern, isPlain, instance }: PendingRequest): void {
+    if (isPlain) return this.remember(pattern);
+    if (instance === undefined || this.answered.has(pattern)) return;
+    if (this.answered.size >= MAX_REMEMBERED) this.answered.clear();
+    this.answered.add(pattern);
   }
 
   close(): void {
@@ -68,6 +75,7 @@ export class ListFinder {
   private remember(pattern: string): void {
     if (this.known.size >= MAX_REMEMBERED) this.known.clear();
     this.known.set(pattern, this.clock.now() + REMEMBERED_MS);
+    this.answered.delete(pattern);
   }
 
   /** Never rejects. */
@@ -91,7 +99,7 @@ export class ListFinder {
     const silent: PendingRequest[] = [];
     for (const request of this.requests.values()) {
       if (silent.length === MAX_LOOKED_AT) break;
-      if (request.feedback === 'list' || !request.isUnanswered || request.activeAt > now - LOOK_MS) continue;
+      if (request.feedback === 'list' || !request.isUnanswered || request.activeAt > now - this.lookMs(request)) continue;
       const next = this.nextLook.get(request);
       if (next && next.at > now) continue;
       const waitMs = next ? Math.min(2 * next.waitMs, MAX_LOOK_MS) : LOOK_MS;
@@ -99,6 +107,10 @@ export class ListFinder {
       silent.push(request);
     }
     return silent;
+  }
+
+  private lookMs({ pattern }: PendingRequest): number {
+    return this.answered.has(pattern) ? ANSWERED_LOOK_MS : LOOK_MS;
   }
 }
 

@@ -186,7 +186,7 @@ export class Producer implements GatherOwner {
 
   onOver(request: PendingRequest, cancel: boolean): void {
     this.requests.delete(request.key);
-    this.lists?.end(request);
+    if (request.feedback === 'list') this.lists?.end(request);
     this.finder?.onOver(request);
     if (request.wasSent) this.control?.cancel(request, !cancel);
   }

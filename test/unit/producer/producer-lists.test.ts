@@ -140,6 +140,25 @@ describe('Producer, with feedback lists', () => {
     expect(feedback.closedReaders).toBe(2);
   });
 
+  it('looks later for the list of a request whose pattern has been answered by inbox', async () => {
+    const answered = send();
+    await ticks();
+    const frames = new FrameEncoder({ id: answered.request.id, sourceGroup: 'g', run: 1, attempt: 1, instance: CONSUMER });
+    await server.write(inbox.key, [{ field: 'frame', value: Buffer.from(frames.end(['1'])) }]);
+    await ticks();
+    expect(answered.seen).toEqual([1, 'complete']);
+    const waiting = send();
+    const other = send({}, 'another');
+    await pass(1_900);
+    expect(feedback.looks.flat()).not.toContain(feedbackTopicOf(waiting.request.id));
+    expect(feedback.looks.flat()).toContain(feedbackTopicOf(other.request.id));
+    await write(waiting.request.id, answer(2), end);
+    await pass(500);
+    expect(waiting.seen).toEqual([2, 'complete']);
+    // From now on it is known to be answered by list.
+    expect(send().request.feedback).toBe('list');
+  });
+
   it('costs a request that is answered nothing, and one that is silent less and less', async () => {
     const idle = clock.pending;
     const answered = send();
