@@ -1,6 +1,7 @@
 import type { StreambackLogger } from '../common/logger';
 import { runInCall } from '../context/call-context';
 import { describeError } from './describe-error';
+import type { Slot } from './key-order';
 import type { Listener } from './listener';
 import { pump } from './pump';
 import type { Run } from './run';
@@ -15,8 +16,11 @@ export interface Failure {
 /** Told what the handler failed with, or what keeps its end from being written; nothing where neither. Must not throw. */
 export type Attempted = (failed?: Failure, unanswered?: { readonly error: unknown }) => void;
 
-/** Calls the handler, and writes what it gives, the end too. */
-export function tryOnce(run: Run, listener: Listener, logger: StreambackLogger, tried: Attempted): void {
+/**
+ * Calls the handler, and writes what it gives, the end too.
+ * @param slot freed once the handler has ended and its answers only have to be stored: who waits for that handles nothing
+ */
+export function tryOnce(run: Run, listener: Listener, logger: StreambackLogger, tried: Attempted, slot?: Pick<Slot, 'free'>): void {
   const given = runInCall(run, () => call(listener, run));
   run.handler = given;
   pump(given, run, (failure) => {
@@ -24,8 +28,10 @@ export function tryOnce(run: Run, listener: Listener, logger: StreambackLogger, 
     if (failure) logger.debug(`'${listener.pattern}' failed after it was aborted: ${describeError(failure.error)}`);
     if (run.aborted) return tried();
     if (run.failure !== undefined) return tried({ error: run.failure, concealed: true });
-    if (run.responder) run.responder.finish((unanswered) => tried(undefined, unanswered));
-    else tried();
+    const { responder } = run;
+    if (!responder) return tried();
+    responder.finish((unanswered) => tried(undefined, unanswered));
+    if (responder.isGoingOut) slot?.free();
   });
 }
 

@@ -5,6 +5,10 @@ import type { TurnLimit } from '../common/turn-limit';
 export interface Slot<Task = unknown> {
   /** The task has ended. Called once. */
   done(): void;
+  /** Lets another task run from now on: what is left to do is waiting. Its key stays taken. */
+  free(): void;
+  /** Whether it was freed, and not taken again. */
+  readonly isFree: boolean;
   /** Lets another task run while this one waits for something; resolves when the wait is over and it is this one's turn again. */
   rest(wait: Promise<unknown>): Promise<void>;
   /** Takes out what waits behind this one for its key: it must not run before this one has, which comes again. */
@@ -22,6 +26,8 @@ interface Ready<Task> {
 
 /** A task on its way: first to its slot, then with it. One object, as every message has one. */
 class TaskSlot<Task> implements Ready<Task>, Slot<Task> {
+  isFree = false;
+
   constructor(
     readonly key: string | null,
     readonly task: Task,
@@ -33,11 +39,21 @@ class TaskSlot<Task> implements Ready<Task>, Slot<Task> {
   }
 
   done(): void {
-    this.order.done(this.key);
+    this.order.pass(this.key);
+    this.free();
   }
 
-  rest(wait: Promise<unknown>): Promise<void> {
-    return this.order.rest(wait);
+  free(): void {
+    if (this.isFree) return;
+    this.isFree = true;
+    this.order.free();
+  }
+
+  async rest(wait: Promise<unknown>): Promise<void> {
+    this.free();
+    await wait;
+    await this.order.retake();
+    this.isFree = false;
   }
 
   takeBehind(): Task[] {
@@ -125,25 +141,21 @@ export class KeyOrder<Task> {
     }
   };
 
-  /** Of a slot: see {@link Slot}. */
-  async rest(wait: Promise<unknown>): Promise<void> {
-    this.running -= 1;
-    this.next();
-    await wait;
+  /** Of a slot: resolves when it has one again. */
+  async retake(): Promise<void> {
     const turn = new Promise<void>((resolve) => this.ready.push({ run: resolve }));
     this.next();
     await turn;
   }
 
-  /** Of a slot: see {@link Slot}. */
-  done(key: string | null): void {
+  /** Of a slot: another may have it. */
+  free(): void {
     this.running -= 1;
-    this.pass(key);
     this.next();
   }
 
-  /** Whose turn it was is gone: it is that of what waits behind. */
-  private pass(key: string | null): void {
+  /** Of a slot: whose turn it was is gone, and it is that of what waits behind. */
+  pass(key: string | null): void {
     if (key === null) return;
     const task = this.waiting.get(key)?.shift();
     if (task !== undefined) this.begin(key, task);

@@ -71,6 +71,11 @@ export class Responder implements FeedbackSource {
     return this.made > 0 || this.held.size > 0 || this.ending !== undefined;
   }
 
+  /** Whether all that was taken is as good as written: nothing of it waits for its reader, nor for a server that is behind. */
+  get isGoingOut(): boolean {
+    return this.made + this.held.size <= this.credit && !this.options.writer.pending.isFull;
+  }
+
   /** What {@link write} threw last: an error that is known by its identity is ours, whatever else a handler may throw. */
   get refusal(): StreambackError | undefined {
     return this.refused;

@@ -77,7 +77,7 @@ export class Runner {
       else end.ended(DONE);
     };
     if (run.aborted) over();
-    else tryOnce(run, task.listener, this.options.logger, over);
+    else tryOnce(run, task.listener, this.options.logger, over, slot);
   }
 
   private async runTelling(task: Task, attempt: number, slot: Slot, hooked: HookedMessage): Promise<RunResult> {
@@ -137,6 +137,7 @@ export class Runner {
         if (run.aborted !== INBOX_LOST) return result;
         // Its requester still waits.
         await result.lingering;
+        if (slot.isFree) await slot.rest(Promise.resolve());
         delayMs = undefined;
       } finally {
         this.end(run, task);

@@ -516,6 +516,39 @@ describe('Consumer', () => {
     const cancel = (id: string) =>
       feedback.write(inbox.key, [{ field: 'control', value: Buffer.from(encodeControl({ control: 'cancel', id })) }]);
 
+    it('a handler that has ended frees its place while its answer is stored, and its key only then', async () => {
+      await asking.open();
+      const write = feedback.write.bind(feedback);
+      let store = (): void => {};
+      const stored = new Promise<void>((resolve) => (store = resolve));
+      feedback.write = async (...args) => (await stored, write(...args));
+      const begun: unknown[] = [];
+      await serve(({ envelope }) => (begun.push(envelope.value), 'answer'), { concurrency: 1 });
+      const ask = (id: string, key: string | null = null) =>
+        publish({ feedbackTopic: feedbackTopicOf(id), id, inbox: asking.key }, JSON.stringify(id), key);
+      for (const [id, key] of [['a', 'k'], ['b'], ['c', 'k'], ['d']] as const) await ask(id, key);
+      await eventually('all but the second of a key begun', () => begun.length === 3);
+      expect(begun).toEqual(['a', 'b', 'd']);
+      expect(main.settled).toEqual([]);
+      store();
+      await eventually('settled', () => main.settled.length === 4);
+      expect(begun).toEqual(['a', 'b', 'd', 'c']);
+    });
+
+    it('a handler whose answers wait for their reader keeps its place', async () => {
+      await asking.open();
+      const begun: unknown[] = [];
+      await serve(({ id }) => (begun.push(id), from([1, 2, 3])), { concurrency: 1 });
+      const ask = (id: string) => publish({ feedbackTopic: feedbackTopicOf(id), id, inbox: asking.key, credit: 1 });
+      await ask('a');
+      await ask('b');
+      await ticks(20);
+      expect(begun).toEqual(['a']);
+      const more = encodeControl({ control: 'credit', id: 'a', upTo: 10 });
+      await feedback.write(inbox.key, [{ field: 'control', value: Buffer.from(more) }]);
+      await eventually('the next has begun', () => begun.length === 2);
+    });
+
     it('F6: a handler that has ended and whose answers wait for credit is done with at a cancel', async () => {
       await asking.open();
       await serve(() => from([1, 2, 3]));
