@@ -11,16 +11,21 @@ const random = Buffer.allocUnsafeSlow(512 * ID_BYTES);
 let drawn = random.length;
 
 /**
- * A fresh id for a request or an event; knowing others does not help to guess it. Not a `randomUUID`, which is put together of twenty strings:
- * V8 keeps them all, and puts them together anew whenever it compares.
+ * Not a `randomUUID`, which is put together of twenty strings: V8 keeps them all, and puts them together anew whenever it compares.
  */
-export function newId(): string {
+function drawId(): string {
   if (drawn === random.length) {
     randomFillSync(random);
     drawn = 0;
   }
   return random.toString('base64url', drawn, (drawn += ID_BYTES));
 }
+
+/** Where ids come from; replaced where the same ids must come again. */
+export const idSource = { draw: drawId };
+
+/** A fresh id for a request or an event; knowing others does not help to guess it. */
+export const newId = (): string => idSource.draw();
 
 /** The feedback topic of a request; its name alone says whose it is, as in Python. */
 export const feedbackTopicOf = (id: string): string => `streamback_feedback_${id}`;

@@ -1,5 +1,6 @@
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
+import { idSource } from '../../lib/protocol/keys';
 import type { Happening, World } from './world';
 
 const real = {
@@ -10,6 +11,7 @@ const real = {
   stackTraceLimit: Error.stackTraceLimit,
   random: Math.random,
   randomUUID: crypto.randomUUID,
+  drawId: idSource.draw,
 };
 
 let world: World | undefined;
@@ -40,6 +42,7 @@ export function installVirtualTime(stacks = false): () => void {
   Math.random = () => (world ? world.random.next() : real.random());
   (crypto as { randomUUID: () => string }).randomUUID = () => (world ? world.newId() : real.randomUUID());
   syncBuiltinESMExports();
+  idSource.draw = () => (world ? world.newId() : real.drawId());
   const onRejection = (error: unknown): void =>
     world?.fail('no unhandled rejections', error instanceof Error ? (error.stack ?? '') : String(error));
   process.on('unhandledRejection', onRejection);
@@ -49,6 +52,7 @@ export function installVirtualTime(stacks = false): () => void {
     Date.now = real.now;
     Math.random = real.random;
     crypto.randomUUID = real.randomUUID;
+    idSource.draw = real.drawId;
     syncBuiltinESMExports();
     process.off('unhandledRejection', onRejection);
   };
