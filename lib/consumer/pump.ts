@@ -36,8 +36,13 @@ export function pump(given: unknown, run: Run, pumped: Pumped): void {
     else finish();
   };
   run.onAbort(end);
-  if (isThenable(given)) given.then(take, fail);
-  else take(given);
+  try {
+    if (isThenable(given)) given.then(take, fail);
+    else take(given);
+  } catch (error) {
+    // A thenable of somebody's own may throw.
+    fail(error);
+  }
 }
 
 /** What slows a source: room for answers, and a source among its elements that is written first. */

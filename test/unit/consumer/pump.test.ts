@@ -60,6 +60,15 @@ describe('pump', () => {
 
   it.each<[string, () => unknown, unknown[]]>([
     ['a promise', () => Promise.reject(new Error('boom')), []],
+    [
+      'a thenable that throws',
+      () => ({
+        then() {
+          throw new Error('boom');
+        },
+      }),
+      [],
+    ],
     ['an Observable', () => throwError(() => new Error('boom')), []],
     [
       'a generator',
