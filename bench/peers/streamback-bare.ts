@@ -1,15 +1,12 @@
 import { brokersOf, streambackPeer } from './streamback-peer';
 
-/** More than any workload has in flight or answers with, so that no bound is ever met. */
-const PLENTY = 65_536;
+/** More answers than any workload has: nobody waits for credit, and none is given. */
+const NO_CREDIT_NEEDED = 65_536;
 
-/** Whatever an option can switch off is off, and what cannot be is as wide as it gets. */
+/** Machinery that an option can switch off is off. Bounds are as they are by default: they decide how much travels together, which is another matter. */
 export const peer = streambackPeer(brokersOf, {
   options: {
-    defaultListenerOptions: { concurrency: PLENTY, order: 'none', cancellable: false, maxBuffered: PLENTY, deadLetterTopic: false },
-    defaultRequestOptions: { credit: PLENTY, idleTimeoutMs: 2 ** 31 - 1 },
-    maxInFlight: PLENTY,
-    maxPendingBytes: Number.MAX_SAFE_INTEGER,
-    kafka: { maxUncommitted: Number.MAX_SAFE_INTEGER },
+    defaultListenerOptions: { order: 'none', cancellable: false, deadLetterTopic: false },
+    defaultRequestOptions: { credit: NO_CREDIT_NEEDED, idleTimeoutMs: 2 ** 31 - 1 },
   },
 });
