@@ -1,4 +1,5 @@
 import type { Kafka } from 'kafkajs';
+import { preparingClusters } from './kafka.clusters';
 
 /** kafkajs' requests of one connection: `pending` are those that must wait for others, or because the broker throttles. */
 interface RequestQueue {
@@ -15,28 +16,17 @@ interface Cluster {
   readonly connectionPoolBuilder?: { build(...address: unknown[]): Promise<Pool> };
 }
 
-const CREATE_CLUSTER = 'private:Kafka:createCluster';
-
 /**
  * From its first answer on, each of kafkajs' connections looks every millisecond whether a request waits, for as long as it lives:
  * a thousand wakeups a second in a process that does nothing. Those of this client look only where one does. A kafkajs that looks
  * different is left as it is.
  */
 export function restWhenIdle(kafka: Kafka): Kafka {
-  const name = Object.getOwnPropertySymbols(kafka).find(({ description }) => description === CREATE_CLUSTER);
-  if (!name) return kafka;
-  const client = kafka as unknown as Record<symbol, (...args: unknown[]) => Cluster>;
-  const create = client[name]!;
-  client[name] = (...args) => {
-    const cluster = create.apply(kafka, args);
-    const builder = cluster.connectionPoolBuilder;
-    if (builder) {
-      const build = builder.build.bind(builder);
-      builder.build = async (...address) => rested(await build(...address));
-    }
-    return cluster;
-  };
-  return kafka;
+  return preparingClusters<Cluster>(kafka, ({ connectionPoolBuilder: builder }) => {
+    if (!builder) return;
+    const build = builder.build.bind(builder);
+    builder.build = async (...address) => rested(await build(...address));
+  });
 }
 
 function rested(pool: Pool): Pool {

@@ -1,4 +1,5 @@
 import type { Kafka, Message } from 'kafkajs';
+import { preparingClusters } from './kafka.clusters';
 import { RecordWriter, sizeBatch, type SizedBatch } from './kafka.record-batch';
 
 /** Kafka's number for the request that carries messages. */
@@ -6,8 +7,6 @@ const PRODUCE = 0;
 /** The versions of that request which differ in nothing that is written here. */
 const FIRST_VERSION = 3;
 const LAST_VERSION = 7;
-/** How kafkajs calls what makes the connections of a producer. */
-const CREATE_CLUSTER = 'private:Kafka:createCluster';
 
 /** All that goes to one partition, which kafkajs takes for one message: it groups messages in quadratic time. */
 export interface MessageRun extends Message {
@@ -77,17 +76,10 @@ export class ProduceEncoding {
 
   /** The same kafkajs; a producer of this one has its requests written here. */
   of(kafka: Kafka): Kafka {
-    const symbol = Object.getOwnPropertySymbols(kafka).find(({ description }) => description === CREATE_CLUSTER);
-    const create = symbol && (kafka as unknown as Record<symbol, unknown>)[symbol];
-    if (typeof create !== 'function') return kafka;
-    const createCluster = (options: unknown): Cluster => this.attach(create(options) as Cluster);
-    return Object.create(kafka, { [symbol!]: { value: createCluster } }) as Kafka;
-  }
-
-  private attach(cluster: Cluster): Cluster {
-    const find = cluster.findBroker?.bind(cluster);
-    if (find) cluster.findBroker = async (node) => this.wrap(await find(node));
-    return cluster;
+    return preparingClusters<Cluster>(kafka, (cluster) => {
+      const find = cluster.findBroker?.bind(cluster);
+      if (find) cluster.findBroker = async (node) => this.wrap(await find(node));
+    });
   }
 
   /** A broker looks up anew what its server can do each time it connects; kafkajs asks for it before each request. */
