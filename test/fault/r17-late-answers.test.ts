@@ -96,10 +96,16 @@ describeWith(['kafka', 'own-redis'], 'R17 answers that come after the deadline',
       if (entry !== null) written += frames.length;
     }
     await eventually('the handlers have ended', () => handled === known.length, { timeoutMs: 30_000 });
-    const { connection } = client as unknown as { connection: { producer: object; writer: object } };
-    // Topics of patterns are remembered on purpose, and bounded.
+    const { connection } = client as unknown as {
+      connection: { producer: { finder: { answered: ReadonlySet<string> } }; writer: object };
+    };
+    // Topics of patterns are remembered on purpose, and bounded; so are the patterns that are answered by inbox.
+    expect([...connection.producer.finder.answered].filter((pattern) => pattern !== 'late')).toEqual([]);
     const left = () =>
-      leftIn({ producer: connection.producer, writer: connection.writer }, new Set(['topics', 'main', 'feedback', 'inbox', 'options']));
+      leftIn(
+        { producer: connection.producer, writer: connection.writer },
+        new Set(['topics', 'answered', 'main', 'feedback', 'inbox', 'options']),
+      );
     await eventually('nothing is left', () => left().length === 0).catch(() => undefined);
     const leftOfClient = left();
     const inboxes = [...new Set(known.map(({ inbox }) => inbox))];
