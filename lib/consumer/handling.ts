@@ -30,6 +30,8 @@ const AGAIN: RunResult = { outcome: 'again' };
  * every message has one, and a handful of promises would cost it more than all else here.
  */
 export class Handling implements RunEnd {
+  private isOver = false;
+
   constructor(
     private readonly owner: HandlingOwner,
     private readonly task: Task,
@@ -38,6 +40,14 @@ export class Handling implements RunEnd {
   ) {}
 
   begin(): void {
+    try {
+      this.claim();
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  private claim(): void {
     const { owner, task, duplicates, slot } = this;
     const { delivery, id } = task;
     if (owner.isLeaving(delivery)) return this.settle('release');
@@ -57,7 +67,11 @@ export class Handling implements RunEnd {
     const { owner, task, duplicates, slot } = this;
     if (!wanted) return this.ended(DONE);
     if (owner.isLeaving(task.delivery)) return this.ended(AGAIN);
-    owner.runner.run(task, task.id === undefined ? 1 : duplicates.attemptOf(task.id), slot, this);
+    try {
+      owner.runner.run(task, task.id === undefined ? 1 : duplicates.attemptOf(task.id), slot, this);
+    } catch (error) {
+      this.failed(error);
+    }
   }
 
   ended({ outcome, lingering }: RunResult): void {
@@ -75,6 +89,8 @@ export class Handling implements RunEnd {
    * @param lingering what still takes the slot, and the key
    */
   private settle(how: 'settle' | 'release' | 'giveBack', lingering?: Promise<unknown>): void {
+    if (this.isOver) return;
+    this.isOver = true;
     const { owner, task, slot } = this;
     try {
       if (how === 'settle') task.delivery.settle();

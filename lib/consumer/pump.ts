@@ -36,13 +36,10 @@ export function pump(given: unknown, run: Run, pumped: Pumped): void {
     else finish();
   };
   run.onAbort(end);
-  try {
-    if (isThenable(given)) given.then(take, fail);
-    else take(given);
-  } catch (error) {
-    // A thenable of somebody's own may throw.
-    fail(error);
-  }
+  if (given instanceof Promise) given.then(take, fail);
+  // What somebody else has made thenable may throw, and does its work when it is asked: in the context of the call.
+  else if (isThenable(given)) runInCall(run, () => Promise.resolve(given)).then(take, fail);
+  else take(given);
 }
 
 /** What slows a source: room for answers, and a source among its elements that is written first. */

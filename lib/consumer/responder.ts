@@ -73,7 +73,8 @@ export class Responder implements FeedbackSource {
 
   /** Whether all that was taken is as good as written: nothing of it waits for its reader, nor for a server that is behind. */
   get isGoingOut(): boolean {
-    return this.made + this.held.size <= this.credit && !this.options.writer.pending.isFull;
+    const { writer } = this.options;
+    return this.made + this.held.size <= this.credit && !writer.isFailing && !writer.pending.isFull;
   }
 
   /** What {@link write} threw last: an error that is known by its identity is ours, whatever else a handler may throw. */

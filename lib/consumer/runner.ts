@@ -117,7 +117,7 @@ export class Runner {
           await slot.rest(this.delay(delayMs, run));
           if (this.leaving) return this.abandoned(run, 'again');
         }
-        if (run.expiresAt <= this.clock.now()) run.expire();
+        if (!tried && run.expiresAt <= this.clock.now()) run.expire();
         if (hooked && !run.aborted) await hooked.begin(run);
         const failed = tried || run.aborted ? tried?.failed : await attempted(run, task.listener, this.options.logger);
         if (failed && !run.aborted) {

@@ -35,3 +35,8 @@ export function callerContext(): <Result>(work: () => Result) => Result {
   const caller = new AsyncResource('StreambackRequest');
   return (work) => caller.runInAsyncScope(work);
 }
+
+const outside = new AsyncResource('Streamback');
+
+/** Runs what goes on for many: in the context of nobody, whoever has caused it. */
+export const outsideOfCalls = <Result>(work: () => Result): Result => outside.runInAsyncScope(work);

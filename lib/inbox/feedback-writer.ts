@@ -1,9 +1,9 @@
-import { AsyncResource } from 'node:async_hooks';
 import { backoffDelayMs } from '../common/backoff';
 import { SYSTEM_CLOCK, type Clock } from '../common/clock';
 import { PendingBytes } from '../common/pending-bytes';
 import { StreambackError } from '../common/errors';
 import type { StreambackLogger } from '../common/logger';
+import { outsideOfCalls } from '../context/call-context';
 import type { FeedbackStream, WriteResult } from '../streams/feedback-stream';
 import { FeedbackLines } from './feedback-lines';
 
@@ -53,6 +53,11 @@ export class FeedbackWriter {
     this.pending = new PendingBytes(maxPendingBytes);
   }
 
+  /** Whether a server is behind, or away: some write is tried again. */
+  get isFailing(): boolean {
+    return this.failing > 0;
+  }
+
   /** Has `source` drained at the end of this tick, or once the write under way for this target has ended. */
   schedule(target: FeedbackTarget, source: FeedbackSource): void {
     const known = this.channels.get(target.key);
@@ -96,11 +101,12 @@ export class FeedbackWriter {
   }
 
   /** A source that is told goes on with what comes next: in the context of nobody, rather than of the handler that wrote first. */
-  private readonly flush = AsyncResource.bind((): void => {
-    const channels = this.due;
-    this.due = [];
-    for (const channel of channels) void this.empty(channel);
-  }, 'StreambackWriter');
+  private readonly flush = (): void =>
+    outsideOfCalls(() => {
+      const channels = this.due;
+      this.due = [];
+      for (const channel of channels) void this.empty(channel);
+    });
 
   /** Never rejects. */
   private async empty(channel: Channel): Promise<void> {
@@ -110,10 +116,19 @@ export class FeedbackWriter {
       const lines = new FeedbackLines();
       for (const source of sources) source.drain(lines);
       const result = lines.isEmpty ? 'written' : await this.write(channel.target, lines);
-      for (const source of sources) source.written(result);
+      for (const source of sources) this.tell(source, result);
     }
     this.channels.delete(channel.target.key);
     if (this.channels.size === 0) this.idle?.();
+  }
+
+  /** What one makes of it must not keep the others from hearing. */
+  private tell(source: FeedbackSource, result: WriteResult | StreambackError): void {
+    try {
+      source.written(result);
+    } catch (error) {
+      this.logger.error(`What was told of its answers failed: ${String(error)}`);
+    }
   }
 
   private async write(target: FeedbackTarget, lines: FeedbackLines): Promise<WriteResult | StreambackError> {

@@ -60,8 +60,10 @@ export class ListFinder {
   }
 
   /** A request is over: what it has shown is remembered. */
-  onOver({ pattern, isPlain, instance }: PendingRequest): void {
+  onOver({ pattern, isPlain, isUnanswered, instance }: PendingRequest): void {
     if (isPlain) return this.remember(pattern);
+    // Nobody was heard: who answers now may be another, and the next one is looked after as soon as the first was.
+    if (isUnanswered) this.answered.delete(pattern);
     if (instance === undefined || this.answered.has(pattern)) return;
     if (this.answered.size >= MAX_REMEMBERED) this.answered.clear();
     this.answered.add(pattern);

@@ -1,14 +1,11 @@
 import { readFetchAnswer } from './kafka.fetch-answer';
 import type { ConnectionPool, ProtocolRequest } from './kafka.join-connection';
-import { kafkajsVersion } from './kafka.package';
+import { isKnownKafkajs } from './kafka.package';
 
 const FETCH = 1;
 const VERSION = 11;
-/** What this knows the inside of: how it makes requests, and what it does with what it has decoded. */
-const KNOWN_KAFKAJS = /^2\.2\./;
 
 const reading = new WeakSet<ConnectionPool>();
-let known: boolean | undefined;
 
 /**
  * Has the answers to fetches over these connections read by {@link readFetchAnswer}, which takes a fraction of the time and leaves a
@@ -16,7 +13,7 @@ let known: boolean | undefined;
  * kafkajs is another one.
  */
 export function readFetches(pool: ConnectionPool): void {
-  if (reading.has(pool) || !(known ??= KNOWN_KAFKAJS.test(kafkajsVersion()))) return;
+  if (reading.has(pool) || !isKnownKafkajs()) return;
   reading.add(pool);
   const send = pool.send.bind(pool);
   pool.send = (request) => send(withOwnReading(request));

@@ -31,7 +31,7 @@ export function restWhenIdle(kafka: Kafka): Kafka {
 
 function rested(pool: Pool): Pool {
   for (const { requestQueue: queue } of pool.pool ?? []) {
-    if (!queue) continue;
+    if (typeof queue?.scheduleCheckPendingRequests !== 'function') continue;
     const schedule = queue.scheduleCheckPendingRequests.bind(queue);
     queue.scheduleCheckPendingRequests = () => {
       // What must wait is among the pending ones before this is called.

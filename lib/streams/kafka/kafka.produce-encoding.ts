@@ -1,5 +1,6 @@
 import type { Kafka, Message } from 'kafkajs';
 import { preparingClusters } from './kafka.clusters';
+import { isKnownKafkajs } from './kafka.package';
 import { RecordWriter, sizeBatch, type SizedBatch } from './kafka.record-batch';
 
 /** Kafka's number for the request that carries messages. */
@@ -12,6 +13,11 @@ const LAST_VERSION = 7;
 export interface MessageRun extends Message {
   readonly run: readonly Message[];
 }
+
+/** What kafkajs cannot write: a run that came to its own encoder would fail there, and not be sent as one message without a value. */
+const UNWRITABLE = {} as unknown as null;
+
+export const runOf = (partition: number): MessageRun & { readonly run: Message[] } => ({ value: UNWRITABLE, partition, run: [] });
 
 interface PartitionData {
   readonly partition: number | string;
@@ -76,6 +82,7 @@ export class ProduceEncoding {
 
   /** The same kafkajs; a producer of this one has its requests written here. */
   of(kafka: Kafka): Kafka {
+    if (!isKnownKafkajs()) return kafka;
     return preparingClusters<Cluster>(kafka, (cluster) => {
       const find = cluster.findBroker?.bind(cluster);
       if (find) cluster.findBroker = async (node) => this.wrap(await find(node));
@@ -158,6 +165,8 @@ function withoutRuns({ topic, partitions }: TopicData): TopicData {
 }
 
 function recordsOf(messages: PartitionData['messages']): readonly Message[] {
-  const only = messages.length === 1 ? (messages[0] as Partial<MessageRun>).run : undefined;
-  return only ?? messages;
+  if (messages.length === 1) return runIn(messages[0]!) ?? messages;
+  return messages.some(runIn) ? messages.flatMap((message) => runIn(message) ?? [message]) : messages;
 }
+
+const runIn = (message: Partial<MessageRun>): readonly Message[] | undefined => message.run;

@@ -24,7 +24,7 @@ export function sizeBatch(partition: number, records: readonly Message[]): Sized
   let bytes = BATCH_HEAD_BYTES + BATCH_FACTS_BYTES;
   for (const record of records) {
     const { key, value, headers } = record;
-    if (record.timestamp !== undefined || !isBytes(key) || !isBytes(value)) return undefined;
+    if (record.timestamp !== undefined || !isBytes(key) || value === undefined || !isBytes(value)) return undefined;
     const headersBytes = headers === undefined ? 1 : sizeOfHeaders(headers);
     if (headersBytes === undefined) return undefined;
     // Attributes and the time since the batch's own take one byte each.

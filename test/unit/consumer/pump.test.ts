@@ -63,7 +63,7 @@ describe('pump', () => {
     [
       'a thenable that throws',
       () => ({
-        then() {
+        ['then' as string]() {
           throw new Error('boom');
         },
       }),

@@ -159,6 +159,23 @@ describe('Producer, with feedback lists', () => {
     expect(send().request.feedback).toBe('list');
   });
 
+  it('looks as soon as at first once a request has ended without anybody heard', async () => {
+    const answered = send();
+    await ticks();
+    const frames = new FrameEncoder({ id: answered.request.id, sourceGroup: 'g', run: 1, attempt: 1, instance: CONSUMER });
+    await server.write(inbox.key, [{ field: 'frame', value: Buffer.from(frames.end(['1'])) }]);
+    await ticks();
+    // Its service is Python's from now on.
+    const missed = send({ timeoutMs: 1_000 });
+    await pass(1_100);
+    expect(missed.code()).toBe('DEADLINE_EXCEEDED');
+    const found = send({ timeoutMs: 1_000 });
+    await ticks();
+    await write(found.request.id, answer(2), end);
+    await pass(400);
+    expect(found.seen).toEqual([2, 'complete']);
+  });
+
   it('costs a request that is answered nothing, and one that is silent less and less', async () => {
     const idle = clock.pending;
     const answered = send();

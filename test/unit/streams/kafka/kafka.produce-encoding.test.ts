@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { Kafka, type Message } from 'kafkajs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { encodeProduce, type MessageRun, ProduceEncoding } from '../../../../lib/streams/kafka/kafka.produce-encoding';
+import { encodeProduce, type MessageRun, ProduceEncoding, runOf } from '../../../../lib/streams/kafka/kafka.produce-encoding';
 import { Random } from '../../../support/random';
 
 interface Request {
@@ -189,6 +189,25 @@ describe('a producer', () => {
     const { createCluster, other } = kafkajs();
     const broker = await createCluster().findBroker();
     expect(broker.lookupRequest(3)).toBe(other);
+  });
+
+  it('a run that reaches kafkajs’ own encoder is refused by it, and not sent without its messages', async () => {
+    const lost = runOf(0);
+    lost.run.push(...messages);
+    const { request } = produce.protocol({ version: 7 })(plain([{ topic: 't', partitions: [{ partition: 0, messages: [lost] }] }]));
+    await expect(request.encode()).rejects.toThrow(TypeError);
+  });
+
+  it('several runs of one partition are written as one', async () => {
+    const [one, other] = [runOf(0), runOf(0)];
+    one.run.push(messages[0]!);
+    other.run.push(messages[1]!);
+    const { request } = kafkajs();
+    const args = (sent: object[]) => plain([{ topic: 't', partitions: [{ partition: 0, messages: sent }] }]);
+    vi.useFakeTimers();
+    const bytes = await bytesOf(await request(args([one, other])));
+    expect(bytes).toEqual(await bytesOf(await request(args(messages))));
+    vi.useRealTimers();
   });
 
   it('a kafkajs that is made otherwise is left as it is', async () => {
