@@ -1,5 +1,5 @@
 import { handled } from '../handled';
-import type { Peer, PeerClient, Venue } from '../peer';
+import type { Item, Peer, PeerClient, Venue } from '../peer';
 import { startConsumer } from './handwritten-consumer';
 import { Replies } from './handwritten-replies';
 import { Requester } from './handwritten-requester';
@@ -24,7 +24,7 @@ async function startClient(venue: Venue, form: Form): Promise<PeerClient> {
     emit: (message) => requester.emit(topics.events, message),
     ask: (kind, message, onAnswer) =>
       new Promise((resolve, reject) => {
-        const take = (value: Parameters<typeof onAnswer>[0], end: boolean): void => {
+        const take = (value: Item, end: boolean): void => {
           onAnswer(value);
           if (end) resolve();
         };

@@ -1,7 +1,7 @@
 import type { MainStreamDelivery } from '../streams/main-stream';
 import type { DuplicateGuard } from './duplicate-guard';
 import type { Slot } from './key-order';
-import type { RunEnd, RunOutcome, RunResult } from './run-result';
+import { AGAIN, DONE, type RunEnd, type RunOutcome, type RunResult } from './run-result';
 import type { Runner } from './runner';
 import { AFTERWARDS, type Task } from './task';
 
@@ -21,9 +21,6 @@ export interface HandlingOwner {
   /** A message is done with. */
   onOver(): void;
 }
-
-const DONE: RunResult = { outcome: 'done' };
-const AGAIN: RunResult = { outcome: 'again' };
 
 /**
  * The handling of one message, from its turn to its end. One object that is called back, and no promise where nothing is waited for:
@@ -57,21 +54,14 @@ export class Handling implements RunEnd {
     if (!claimed) return this.settle('settle');
     const wanted = owner.isWanted(task);
     if (typeof wanted === 'boolean') return this.run(wanted);
-    wanted.then(
-      (is) => this.run(is),
-      (error: unknown) => this.failed(error),
-    );
+    wanted.then((is) => this.run(is)).catch((error: unknown) => this.failed(error));
   }
 
   private run(wanted: boolean): void {
     const { owner, task, duplicates, slot } = this;
     if (!wanted) return this.ended(DONE);
     if (owner.isLeaving(task.delivery)) return this.ended(AGAIN);
-    try {
-      owner.runner.run(task, task.id === undefined ? 1 : duplicates.attemptOf(task.id), slot, this);
-    } catch (error) {
-      this.failed(error);
-    }
+    owner.runner.run(task, task.id === undefined ? 1 : duplicates.attemptOf(task.id), slot, this);
   }
 
   ended({ outcome, lingering }: RunResult): void {

@@ -156,7 +156,7 @@ export class Responder implements FeedbackSource {
 
   /** Writes the end; resolves when it is stored. @throws StreambackError when it cannot be */
   end(): Promise<void> {
-    return this.ended({ kind: 'end' });
+    return this.endStored({ kind: 'end' });
   }
 
   /**
@@ -169,7 +169,7 @@ export class Responder implements FeedbackSource {
 
   /** Writes the end with an error; resolves when it is stored. @throws StreambackError when it cannot be */
   endWithError(text: string, details: ErrorDetails): Promise<void> {
-    return this.ended({ kind: 'error', text, details });
+    return this.endStored({ kind: 'error', text, details });
   }
 
   /** What comes from now on is dropped. */
@@ -221,7 +221,7 @@ export class Responder implements FeedbackSource {
     this.wake();
   }
 
-  private ended(ending: Ending): Promise<void> {
+  private endStored(ending: Ending): Promise<void> {
     return new Promise((resolve, reject) => this.finishWith(ending, (failure) => (failure ? reject(failure.error) : resolve())));
   }
 

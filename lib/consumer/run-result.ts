@@ -7,6 +7,9 @@ export interface RunResult {
   readonly lingering?: Promise<unknown>;
 }
 
+export const DONE: RunResult = { outcome: 'done' };
+export const AGAIN: RunResult = { outcome: 'again' };
+
 /** Who is told what came of a message. One of both is called, once; neither throws. */
 export interface RunEnd {
   ended(result: RunResult): void;

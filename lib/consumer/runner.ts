@@ -13,7 +13,7 @@ import type { Listener } from './listener';
 import { retryDelayMs } from './retry';
 import { INBOX_LOST, Run } from './run';
 import type { RunRegistry } from './run-registry';
-import type { RunEnd, RunOutcome, RunResult } from './run-result';
+import { AGAIN, DONE, type RunEnd, type RunOutcome, type RunResult } from './run-result';
 import type { Task } from './task';
 
 export interface RunnerOptions extends AnsweringOptions {
@@ -32,7 +32,6 @@ interface FirstTry {
   readonly failed: Failure | undefined;
 }
 
-const DONE: RunResult = { outcome: 'done' };
 /** Between looks for an inbox that could not be made, in ms. */
 const INBOX_RETRY_MS = 200;
 /** Aborts after which the message comes again, here or elsewhere. */
@@ -108,8 +107,8 @@ export class Runner {
     for (let tries = 1; ; tries++) {
       const tried = tries === 1 ? first : undefined;
       if (!tried) {
-        if (this.answering.isUnreachable(task.envelope) && !(await this.reachable(task))) return { outcome: 'again' };
-        if (task.delivery.revoked.aborted) return { outcome: 'again' };
+        if (this.answering.isUnreachable(task.envelope) && !(await this.reachable(task))) return AGAIN;
+        if (task.delivery.revoked.aborted) return AGAIN;
       }
       const run = tried?.run ?? this.begin(task, attempt + tries - 1, hooked);
       try {
@@ -129,7 +128,7 @@ export class Runner {
             if (delayMs !== undefined) continue;
           }
           task.listener.hooks?.error?.(run, cause);
-          if (isFailure && !(await this.putAside(run, task, { attempts: failures, firstAt }, cause))) return { outcome: 'again' };
+          if (isFailure && !(await this.putAside(run, task, { attempts: failures, firstAt }, cause))) return AGAIN;
           await this.onFailure(run, task.listener, failed);
         }
         if (!run.aborted) return { outcome: failed ? 'failed' : 'done' };
@@ -232,7 +231,7 @@ export class Runner {
 
   private abandoned({ aborted, responder, handler, lingering }: Run, outcome?: 'again'): RunResult {
     responder?.abandon();
-    if (outcome || DELIVERED_AGAIN.has(aborted!.code)) return { outcome: 'again' };
+    if (outcome || DELIVERED_AGAIN.has(aborted!.code)) return AGAIN;
     // Its key and its slot stay taken as long as it works, or a client could lift any limit by cancelling.
     return { outcome: 'done', lingering: Promise.allSettled([handler, ...(lingering ?? [])]) };
   }

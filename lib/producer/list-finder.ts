@@ -6,10 +6,11 @@ import type { PendingRequest } from './pending-request';
 
 /** Between looks, in ms. A consumer of ours says within 50 ms that a handler runs: who is silent for longer waits, or is none of ours. */
 const LOOK_MS = 200;
-/** A request that stays unanswered is looked after less and less often, up to this, in ms. */
+/**
+ * A request that stays unanswered is looked after less and less often, up to this, in ms. So long may also one be silent at first whose
+ * pattern has been answered by inbox: it waits for its turn, as a rule.
+ */
 const MAX_LOOK_MS = 2_000;
-/** So long may a request be silent whose pattern has been answered by inbox, in ms: it waits for its turn, as a rule. */
-const ANSWERED_LOOK_MS = 2_000;
 /** The most lists of one look. */
 const MAX_LOOKED_AT = 1_000;
 /** So long after the last answer in a list its pattern is taken to be answered so, in ms. */
@@ -112,7 +113,7 @@ export class ListFinder {
   }
 
   private lookMs({ pattern }: PendingRequest): number {
-    return this.answered.has(pattern) ? ANSWERED_LOOK_MS : LOOK_MS;
+    return this.answered.has(pattern) ? MAX_LOOK_MS : LOOK_MS;
   }
 }
 

@@ -20,10 +20,6 @@ export class ByteReader {
     public at = 0,
   ) {}
 
-  int8(): number {
-    return this.bytes.readInt8(this.at++);
-  }
-
   int16(): number {
     const value = this.bytes.readInt16BE(this.at);
     this.at += 2;

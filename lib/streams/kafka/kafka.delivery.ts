@@ -1,6 +1,6 @@
 import type { KafkaMessage } from 'kafkajs';
 import type { MainStreamDelivery, MainStreamMessage, MessageHeader } from '../main-stream';
-import { FetchedRecord } from './kafka.fetched-record';
+import { FetchedRecord, NO_HEADERS } from './kafka.fetched-record';
 import type { Tracked } from './kafka.offset-tracker';
 
 /** Who is told of a delivery's end. */
@@ -39,8 +39,6 @@ export class KafkaDelivery implements MainStreamDelivery, Tracked {
     this.ended = true;
   }
 }
-
-const NO_HEADERS: readonly MessageHeader[] = [];
 
 /** A fetched message in the contract's form. */
 export function toMainStreamMessage(topic: string, partition: number, message: KafkaMessage, rank: number): MainStreamMessage {

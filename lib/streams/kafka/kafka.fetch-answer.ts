@@ -1,6 +1,6 @@
 import { ByteReader } from './kafka.byte-reader';
 import type { FetchedRecord } from './kafka.fetched-record';
-import { readRecordBatches } from './kafka.record-batches';
+import { readRecordBatches } from './kafka.record-reader';
 
 /** A partition's part of the answer, with kafkajs' names. */
 interface AnsweredPartition {

@@ -1,6 +1,8 @@
 import type { KafkaMessage } from 'kafkajs';
 import type { MessageHeader } from '../main-stream';
 
+export const NO_HEADERS: readonly MessageHeader[] = [];
+
 /** What the records of a batch have in common. */
 export interface RecordContext {
   readonly producerId: string;

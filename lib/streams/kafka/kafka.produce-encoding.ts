@@ -1,7 +1,7 @@
 import type { Kafka, Message } from 'kafkajs';
 import { preparingClusters } from './kafka.clusters';
 import { isKnownKafkajs } from './kafka.package';
-import { RecordWriter, sizeBatch, type SizedBatch } from './kafka.record-batch';
+import { RecordWriter, sizeBatch, type SizedBatch } from './kafka.record-writer';
 
 /** Kafka's number for the request that carries messages. */
 const PRODUCE = 0;
@@ -17,7 +17,12 @@ export interface MessageRun extends Message {
 /** What kafkajs cannot write: a run that came to its own encoder would fail there, and not be sent as one message without a value. */
 const UNWRITABLE = {} as unknown as null;
 
-export const runOf = (partition: number): MessageRun & { readonly run: Message[] } => ({ value: UNWRITABLE, partition, run: [] });
+/** One run for each partition of some messages of a topic. */
+export function runsOf(records: readonly Message[]): MessageRun[] {
+  const byPartition: Message[][] = [];
+  for (const record of records) (byPartition[record.partition!] ??= []).push(record);
+  return byPartition.flatMap((run, partition) => ({ value: UNWRITABLE, partition, run }));
+}
 
 interface PartitionData {
   readonly partition: number | string;

@@ -2,7 +2,7 @@ import type { Kafka, Message, Producer } from 'kafkajs';
 import { StreambackPublishError } from '../../common/errors';
 import { limited, within } from '../../common/waiting';
 import type { StreambackKafkaOptions } from './kafka.options';
-import { type MessageRun, ProduceEncoding, runOf } from './kafka.produce-encoding';
+import { ProduceEncoding, runsOf } from './kafka.produce-encoding';
 import type { PendingMessage, PublishTopic } from './kafka.publish-queue';
 
 const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
@@ -95,16 +95,6 @@ export class ProducerClient {
       throw error;
     }
   }
-}
-
-function runsOf(records: readonly Message[]): MessageRun[] {
-  const byPartition: (ReturnType<typeof runOf> | undefined)[] = [];
-  for (const record of records) {
-    const run = byPartition[record.partition!];
-    if (run) run.run.push(record);
-    else (byPartition[record.partition!] = runOf(record.partition!)).run.push(record);
-  }
-  return byPartition.filter((run) => run !== undefined);
 }
 
 /** kafkajs passes over a partition that its metadata lacks, and resolves: refused here, so that it asks for them anew. */

@@ -113,6 +113,15 @@ describe('Producer, with feedback lists', () => {
   };
   const answer = (value: unknown, group = 'py'): string => pythonFrames.response(JSON.stringify(value), group);
   const end = pythonFrames.end('py');
+  /** Has a request answered in frames of ours. */
+  const answerByInbox = async (): Promise<void> => {
+    const answered = send();
+    await ticks();
+    const frames = new FrameEncoder({ id: answered.request.id, sourceGroup: 'g', run: 1, attempt: 1, instance: CONSUMER });
+    await server.write(inbox.key, [{ field: 'frame', value: Buffer.from(frames.end(['1'])) }]);
+    await ticks();
+    expect(answered.seen).toEqual([1, 'complete']);
+  };
   const pass = async (ms: number): Promise<void> => {
     for (let passed = 0; passed < ms; passed += 50) {
       clock.advance(50);
@@ -141,12 +150,7 @@ describe('Producer, with feedback lists', () => {
   });
 
   it('looks later for the list of a request whose pattern has been answered by inbox', async () => {
-    const answered = send();
-    await ticks();
-    const frames = new FrameEncoder({ id: answered.request.id, sourceGroup: 'g', run: 1, attempt: 1, instance: CONSUMER });
-    await server.write(inbox.key, [{ field: 'frame', value: Buffer.from(frames.end(['1'])) }]);
-    await ticks();
-    expect(answered.seen).toEqual([1, 'complete']);
+    await answerByInbox();
     const waiting = send();
     const other = send({}, 'another');
     await pass(1_900);
@@ -160,11 +164,7 @@ describe('Producer, with feedback lists', () => {
   });
 
   it('looks as soon as at first once a request has ended without anybody heard', async () => {
-    const answered = send();
-    await ticks();
-    const frames = new FrameEncoder({ id: answered.request.id, sourceGroup: 'g', run: 1, attempt: 1, instance: CONSUMER });
-    await server.write(inbox.key, [{ field: 'frame', value: Buffer.from(frames.end(['1'])) }]);
-    await ticks();
+    await answerByInbox();
     // Its service is Python's from now on.
     const missed = send({ timeoutMs: 1_000 });
     await pass(1_100);

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { Kafka, type Message } from 'kafkajs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { encodeProduce, type MessageRun, ProduceEncoding, runOf } from '../../../../lib/streams/kafka/kafka.produce-encoding';
+import { encodeProduce, type MessageRun, ProduceEncoding, runsOf } from '../../../../lib/streams/kafka/kafka.produce-encoding';
 import { Random } from '../../../support/random';
 
 interface Request {
@@ -132,6 +132,7 @@ describe('a producer', () => {
     return { kafka, broker, cluster, encoding, request, createCluster, other };
   }
   const messages: Message[] = [{ value, key: null }, { value: null }];
+  const placed = messages.map((message) => ({ ...message, partition: 0 }));
   const run: MessageRun = { value: null, partition: 0, run: messages };
   /** kafkajs' encoders can be told by what they have. */
   const byKafkajs = async ({ encode }: Request) => 'writeInt32' in ((await encode()) as object);
@@ -192,20 +193,18 @@ describe('a producer', () => {
   });
 
   it('a run that reaches kafkajs’ own encoder is refused by it, and not sent without its messages', async () => {
-    const lost = runOf(0);
-    lost.run.push(...messages);
-    const { request } = produce.protocol({ version: 7 })(plain([{ topic: 't', partitions: [{ partition: 0, messages: [lost] }] }]));
+    const lost = runsOf(placed);
+    const { request } = produce.protocol({ version: 7 })(plain([{ topic: 't', partitions: [{ partition: 0, messages: lost }] }]));
     await expect(request.encode()).rejects.toThrow(TypeError);
   });
 
   it('several runs of one partition are written as one', async () => {
-    const [one, other] = [runOf(0), runOf(0)];
-    one.run.push(messages[0]!);
-    other.run.push(messages[1]!);
+    const runs = placed.flatMap((message) => runsOf([message]));
+    expect(runs).toHaveLength(2);
     const { request } = kafkajs();
     const args = (sent: object[]) => plain([{ topic: 't', partitions: [{ partition: 0, messages: sent }] }]);
     vi.useFakeTimers();
-    const bytes = await bytesOf(await request(args([one, other])));
+    const bytes = await bytesOf(await request(args(runs)));
     expect(bytes).toEqual(await bytesOf(await request(args(messages))));
     vi.useRealTimers();
   });

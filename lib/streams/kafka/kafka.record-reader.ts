@@ -1,6 +1,6 @@
 import type { MessageHeader } from '../main-stream';
 import { malformed, type ByteReader } from './kafka.byte-reader';
-import { ascending, FetchedRecord, type RecordContext } from './kafka.fetched-record';
+import { ascending, FetchedRecord, NO_HEADERS, type RecordContext } from './kafka.fetched-record';
 
 /** The first offset and the length of a batch, which do not count to that length. */
 const BATCH_PREFIX = 12;
@@ -20,8 +20,6 @@ const COMPRESSION = 0x07;
 const APPEND_TIME = 0x08;
 const TRANSACTIONAL = 0x10;
 const CONTROL = 0x20;
-
-const NO_HEADERS: readonly MessageHeader[] = [];
 
 /**
  * Reads a partition's records up to `end`, in one pass; a batch that is cut off at the end is left out, as kafkajs does.
