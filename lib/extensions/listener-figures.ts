@@ -29,12 +29,12 @@ export class ListenerFigures {
     this.lastAnswersMs += lastAnswerMs;
   }
 
-  /** Since the last reading. */
-  read(lag: number | null): ListenerStatsFigures {
+  /** Since the last reading; the lag is others' to tell. */
+  read(): Omit<ListenerStatsFigures, 'lag'> {
     const { connection, pattern, inFlight, handled, failed, answered } = this;
     const mean = (sum: number): number | null => (answered === 0 ? null : sum / answered);
     const [firstAnswerMs, lastAnswerMs] = [mean(this.firstAnswersMs), mean(this.lastAnswersMs)];
     this.handled = this.failed = this.answered = this.firstAnswersMs = this.lastAnswersMs = 0;
-    return { connection, pattern, handled, failed, inFlight, lag, firstAnswerMs, lastAnswerMs };
+    return { connection, pattern, handled, failed, inFlight, firstAnswerMs, lastAnswerMs };
   }
 }

@@ -2,7 +2,7 @@ import { Inject, Injectable, Logger, Optional, type OnModuleDestroy } from '@nes
 import { aBoolean, aDuration, checkOptions, type OptionRules } from '../common/option-rules';
 import { within } from '../common/waiting';
 import type { ConsumeResult, StreambackListening } from '../lifecycle/hooks';
-import type { WorkerStats } from '../lifecycle/worker-stats';
+import type { ListenerStatsFigures, WorkerStats } from '../lifecycle/worker-stats';
 import { StreambackLifecycle, type StreambackLifecycleHooks } from '../transport/lifecycle.decorator';
 import type { StreambackContext } from '../transport/streamback.context';
 import { ListenerFigures } from './listener-figures';
@@ -74,17 +74,23 @@ export class ListenerStats implements StreambackLifecycleHooks, OnModuleDestroy 
     return this.figures.get(context.getConnection())?.get(context.getPattern());
   }
 
-  /** One at a time: a broker that is away answers late. */
+  /** One at a time: a broker that is away answers late. What is counted is read first: its interval is not one in which that was waited for. */
   private async read(): Promise<void> {
     if (this.isReading) return;
     this.isReading = true;
-    const lags = await Promise.all(this.listenings.map((listening) => this.lagsOf(listening)));
-    this.isReading = false;
+    const measured = this.ownFigures!.read();
+    const counted = this.listenings.map((listening) => ({
+      figures: [...this.figures.get(listening.connection)!.values()].map((figures) => figures.read()),
+      lags: this.lagsOf(listening),
+    }));
     const [{ worker, tellStats } = { worker: null, tellStats: undefined }] = this.listenings;
-    const listeners = this.listenings.flatMap(({ connection }, at) =>
-      [...this.figures.get(connection)!.values()].map((figures) => figures.read(lags[at]!.get(figures.pattern) ?? null)),
-    );
-    const stats: WorkerStats = { worker, ...this.ownFigures!.read(), listeners };
+    const listeners: ListenerStatsFigures[] = [];
+    for (const { figures, lags } of counted) {
+      const told = await lags;
+      listeners.push(...figures.map((each) => ({ ...each, lag: told.get(each.pattern) ?? null })));
+    }
+    this.isReading = false;
+    const stats: WorkerStats = { worker, ...measured, listeners };
     tellStats?.(stats);
     if (this.options.log) this.logger.log(statsLine(stats));
   }
