@@ -14,6 +14,7 @@ import type { StreamStatus } from '../streams/main-stream';
 import { contextOf, type AppLifecycle } from './app-lifecycle';
 import { assignedListeners, endWorkers } from './assigned-listeners';
 import { connectionOf, StreambackConnection } from './connection';
+import { callDirectly } from './direct-handlers';
 import { WITHOUT_TRANSPORT } from './handler.explorer';
 import { PatternHandlers, type BatchHandler } from './pattern-handlers';
 import { RemoteHandlers, remotePattern } from './remote-handlers';
@@ -63,6 +64,7 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
     private readonly app?: ServedApp,
   ) {
     super();
+    callDirectly();
     this.isOfModule = options instanceof StreambackConnection;
     this.connection = connectionOf(options);
     this.connection.retain();
