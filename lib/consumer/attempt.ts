@@ -21,7 +21,7 @@ export type Attempted = (failed?: Failure, unanswered?: { readonly error: unknow
  * @param slot freed once the handler has ended and its answers only have to be stored: who waits for that handles nothing
  */
 export function tryOnce(run: Run, listener: Listener, logger: StreambackLogger, tried: Attempted, slot?: Pick<Slot, 'free'>): void {
-  const given = runInCall(run, () => call(listener, run));
+  const given = runInCall(run, call, listener, run);
   run.handler = given;
   pump(given, run, (failure) => {
     if (failure && !run.aborted) return tried({ error: failure.error, concealed: false });

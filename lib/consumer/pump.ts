@@ -14,6 +14,17 @@ export type Pumped = (failure?: { readonly error: unknown }) => void;
  *   context of the caller, whatever the handler runs in
  */
 export function pump(given: unknown, run: Run, pumped: Pumped): void {
+  if (isThenable(given) || isSource(given) || isObservable(given)) return pumpLater(given, run, pumped);
+  // One answer, at once: what else a pump has to wait for costs more than all of its handling.
+  try {
+    write(given, run);
+  } catch (error) {
+    return pumped({ error });
+  }
+  pumped();
+}
+
+function pumpLater(given: unknown, run: Run, pumped: Pumped): void {
   let over = false;
   const finish: Pumped = (failure) => {
     if (over) return;

@@ -13,12 +13,6 @@ const MAX_UNWRITTEN_BYTES = 1_000_000;
 /** So far ahead of what it has sent may a client let a handler run, in answers. */
 const MAX_CREDIT_AHEAD = 65_536;
 
-interface Load {
-  answers: number;
-  /** About: characters of JSON. */
-  bytes: number;
-}
-
 export interface ResponderOptions {
   readonly target: FeedbackTarget;
   readonly format: FrameFormat;
@@ -38,6 +32,9 @@ export interface ResponderOptions {
   readonly onAnswer?: (() => void) | undefined;
 }
 
+/** Told that the end is stored, or what keeps it from that. */
+type Stored = (failure?: { readonly error: StreambackError }) => void;
+
 type Ending = { readonly kind: 'end' } | { readonly kind: 'error'; readonly text: string; readonly details: ErrorDetails };
 
 /**
@@ -46,8 +43,9 @@ type Ending = { readonly kind: 'end' } | { readonly kind: 'error'; readonly text
  */
 export class Responder implements FeedbackSource {
   private readonly held: HeldAnswers;
-  /** What the last drain took and is not known to be stored yet: the writer has one write a target under way. */
-  private underWay: Load | undefined;
+  /** What the last drain took and is not known to be stored yet, in answers and characters of JSON: the writer has one write a target under way. */
+  private underWay = 0;
+  private bytesUnderWay = 0;
   private credit: number;
   /** Numbers given to answers, and to frames without: the `seq` of the next. */
   private made = 0;
@@ -58,7 +56,9 @@ export class Responder implements FeedbackSource {
   private scheduled = false;
   private failure: StreambackError | undefined;
   private refused: StreambackError | undefined;
-  private waiters: (() => void)[] = [];
+  private waiters: (() => void)[] | undefined;
+  /** Told when the end is stored. */
+  private stored: Stored | undefined;
   private awaitsPending = false;
 
   constructor(private readonly options: ResponderOptions) {
@@ -160,10 +160,10 @@ export class Responder implements FeedbackSource {
   }
 
   /**
-   * {@link end} for the many.
-   * @param stored told when it is stored, or what keeps it from that. A callback, as every request has one
+   * {@link end} for the many: a callback, as every request has one.
+   * @param stored told when it is stored, or what keeps it from that
    */
-  finish(stored: (failure?: { readonly error: StreambackError }) => void): void {
+  finish(stored: Stored): void {
     this.finishWith({ kind: 'end' }, stored);
   }
 
@@ -182,37 +182,37 @@ export class Responder implements FeedbackSource {
   drain(lines: FeedbackLines): void {
     this.scheduled = false;
     if (this.over) return;
-    const load: Load = { answers: 0, bytes: 0 };
-    const make = (frames: readonly string[], answers: readonly string[]): void => {
-      const numbers = answers.length || 1;
-      for (const frame of frames) lines.add('frame', frame);
-      this.made += numbers;
-      load.answers += numbers;
-      for (const { length } of answers) load.bytes += length;
-    };
     const { format } = this.options;
     const { ending } = this;
-    if (this.accepting && this.made === 0 && this.held.size === 0) make(format.accepted(), []);
+    if (this.accepting && this.made === 0 && this.held.size === 0) this.send(lines, format.accepted(), []);
     this.accepting = false;
     const endsWell = ending?.kind === 'end';
     while (this.held.size > 0 && this.made < this.credit) {
       const answers = this.held.takeSharing(this.credit - this.made);
       this.over = endsWell && this.held.size === 0;
-      make(this.over ? format.end(answers) : format.response(answers), answers);
+      this.send(lines, this.over ? format.end(answers) : format.response(answers), answers);
     }
     if (ending && !this.over && this.held.size <= (endsWell ? 1 : 0)) {
       // The last answer rides on the end, for which no credit is needed.
       const last = this.held.take();
       const answers = last === undefined ? [] : [last];
-      make(ending.kind === 'end' ? format.end(answers) : [format.endWithError(ending.text, ending.details)], answers);
+      const frames = ending.kind === 'end' ? format.end(answers) : [format.endWithError(ending.text, ending.details)];
+      this.send(lines, frames, answers);
       this.over = true;
     }
-    if (load.answers > 0) this.underWay = load;
+  }
+
+  private send(lines: FeedbackLines, frames: readonly string[], answers: readonly string[]): void {
+    for (const frame of frames) lines.add('frame', frame);
+    const numbers = answers.length || 1;
+    this.made += numbers;
+    this.underWay += numbers;
+    for (const { length } of answers) this.bytesUnderWay += length;
   }
 
   written(result: WriteResult | StreambackError): void {
-    this.options.writer.pending.remove(this.underWay?.bytes ?? 0);
-    this.underWay = undefined;
+    this.options.writer.pending.remove(this.bytesUnderWay);
+    this.underWay = this.bytesUnderWay = 0;
     if (result === 'gone') this.options.onGone(new StreambackAbortError('CLIENT_LOST', "The client's inbox is gone"));
     else if (result !== 'written') {
       this.failure = result;
@@ -225,15 +225,20 @@ export class Responder implements FeedbackSource {
     return new Promise((resolve, reject) => this.finishWith(ending, (failure) => (failure ? reject(failure.error) : resolve())));
   }
 
-  private finishWith(ending: Ending, stored: (failure?: { readonly error: StreambackError }) => void): void {
+  private finishWith(ending: Ending, stored: Stored): void {
     if (!this.ending && !this.over) {
       this.ending = ending;
       this.schedule();
     }
-    this.when(
-      () => this.isFlushed(),
-      () => stored(this.failure && { error: this.failure }),
-    );
+    this.stored = stored;
+    this.tellStored();
+  }
+
+  private tellStored(): void {
+    const { stored } = this;
+    if (!stored || !this.isFlushed()) return;
+    this.stored = undefined;
+    stored(this.failure && { error: this.failure });
   }
 
   private schedule(): void {
@@ -243,8 +248,8 @@ export class Responder implements FeedbackSource {
   }
 
   private hasRoom(): boolean {
-    const answers = this.held.size + (this.underWay?.answers ?? 0);
-    const bytes = this.held.bytes + (this.underWay?.bytes ?? 0);
+    const answers = this.held.size + this.underWay;
+    const bytes = this.held.bytes + this.bytesUnderWay;
     return (
       this.over ||
       (answers < MAX_UNWRITTEN &&
@@ -267,7 +272,7 @@ export class Responder implements FeedbackSource {
   }
 
   private isFlushed(): boolean {
-    return this.held.size === 0 && !this.scheduled && !this.underWay;
+    return this.held.size === 0 && !this.scheduled && this.underWay === 0;
   }
 
   private change(done: () => boolean): Promise<void> {
@@ -277,15 +282,15 @@ export class Responder implements FeedbackSource {
   /** Calls `then` once `done` is true. */
   private when(done: () => boolean, then: () => void): void {
     if (done()) return then();
-    const look = (): void => {
-      if (done()) then();
-      else this.waiters.push(look);
-    };
-    this.waiters.push(look);
+    const look = (): void => this.when(done, then);
+    if (this.waiters) this.waiters.push(look);
+    else this.waiters = [look];
   }
 
   private wake(): void {
-    if (this.waiters.length === 0) return;
-    for (const wake of this.waiters.splice(0)) wake();
+    const { waiters } = this;
+    this.waiters = undefined;
+    if (waiters) for (const wake of waiters) wake();
+    this.tellStored();
   }
 }

@@ -36,6 +36,7 @@ export class RunRegistry implements ControlReceivers {
 
   delete(run: Run, revoked: AbortSignal): void {
     if (this.requests.get(run.id) === run) this.requests.delete(run.id);
+    this.silence.forget(run);
     this.ownedBy(revoked).delete(run);
   }
 

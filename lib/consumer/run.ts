@@ -15,6 +15,14 @@ const NOBODY_WAITS: ReadonlySet<string> = new Set(['CANCELLED', 'CLIENT_LOST', '
 /** Why a run is begun anew under the name of the next inbox. */
 export const INBOX_LOST = new StreambackAbortError('CLIENT_LOST', 'The inbox by which its client reaches it is gone');
 
+/** A run that has begun, as the watch over silent ones keeps it. */
+export interface Begun {
+  /** Nothing once it is over. */
+  run: Run | undefined;
+  /** Epoch ms. */
+  readonly at: number;
+}
+
 /** One execution of a handler for a message. */
 export class Run implements CallContext, Expiring {
   /** The error as the handler threw it, before exception filters; undefined while it has not failed. */
@@ -29,6 +37,8 @@ export class Run implements CallContext, Expiring {
   nested?: Promise<void> | undefined;
   /** What handlers and hooks are given of it, once somebody needs that. */
   context: unknown;
+  /** What the watch over silent runs knows of it. */
+  begun?: Begun;
   /** It has ended, for whatever reason. */
   isOver = false;
   private failedBy: unknown;

@@ -1,20 +1,27 @@
 import type { Clock } from '../common/clock';
 import { Queue } from '../common/queue';
-import type { Run } from './run';
+import type { Begun, Run } from './run';
 
 /** A handler that has not answered for so long is announced, in ms, so that its client knows whom to cancel. */
 export const SILENCE_MS = 50;
 
 /** Announces the runs that are silent at first. One timer, whatever runs. */
 export class SilenceWatch {
-  private readonly begun = new Queue<{ readonly run: Run; readonly at: number }>();
+  private readonly begun = new Queue<Begun>();
   private timer: unknown;
 
   constructor(private readonly clock: Clock) {}
 
   watch(run: Run): void {
-    this.begun.push({ run, at: this.clock.now() });
+    const begun = { run, at: this.clock.now() };
+    run.begun = begun;
+    this.begun.push(begun);
     this.timer ??= this.clock.setTimeout(this.look, SILENCE_MS);
+  }
+
+  /** Most runs end long before they are looked at: nothing of them is to be kept until then. */
+  forget({ begun }: Run): void {
+    if (begun) begun.run = undefined;
   }
 
   close(): void {
@@ -31,7 +38,7 @@ export class SilenceWatch {
         return;
       }
       this.begun.shift();
-      if (!next.run.isOver) next.run.responder?.accept();
+      next.run?.responder?.accept();
     }
   };
 }

@@ -25,7 +25,8 @@ const storage = new AsyncLocalStorage<CallContext>();
 export const currentCall = (): CallContext | undefined => storage.getStore();
 
 /** Calls `work` as part of the handling of a message. */
-export const runInCall = <Result>(context: CallContext, work: () => Result): Result => storage.run(context, work);
+export const runInCall = <Args extends unknown[], Result>(context: CallContext, work: (...args: Args) => Result, ...args: Args): Result =>
+  storage.run(context, work, ...args);
 
 /**
  * Runs later work as if it were called here: what arrives over a socket would else run in the context in which that socket was

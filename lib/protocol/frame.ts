@@ -49,13 +49,34 @@ export interface Frame {
 /** How many numbers a frame takes: one for each answer, and one where it has none. */
 export const numbersOf = ({ values }: Pick<Frame, 'values'>): number => values.length || 1;
 
+/** What stands before a request's id in each of its frames, and after it. */
+interface AroundId extends Omit<RunIdentity, 'id'> {
+  readonly before: string;
+  readonly after: string;
+}
+
+let around: AroundId | undefined;
+
+/** The same for all runs of a process, as a rule: so it is made once. */
+function aroundIdOf({ sourceGroup, run, attempt, instance }: RunIdentity): AroundId {
+  const isTheSame = around?.run === run && around.attempt === attempt && around.instance === instance && around.sourceGroup === sourceGroup;
+  if (!around || !isTheSame) {
+    const before = `,"source_group":${JSON.stringify(sourceGroup)},"id":"`;
+    const after = `","run":${run},"attempt":${attempt},"instance":"${instance}","seq":`;
+    around = { sourceGroup, run, attempt, instance, before, after };
+  }
+  return around;
+}
+
 /** Makes the frames of one run; numbers them. */
 export class FrameEncoder {
-  private readonly tail: string;
+  private readonly id: string;
+  private readonly around: AroundId;
   private seq = 0;
 
   constructor(run: RunIdentity) {
-    this.tail = `,"source_group":${JSON.stringify(run.sourceGroup)},"id":"${run.id}","run":${run.run},"attempt":${run.attempt},"instance":"${run.instance}","seq":`;
+    this.id = run.id;
+    this.around = aroundIdOf(run);
   }
 
   /** Answers, at least one. @param valuesJson each as JSON */
@@ -77,9 +98,9 @@ export class FrameEncoder {
   }
 
   private frame(head: string, answers = 0): string {
-    const { seq } = this;
+    const { seq, around } = this;
     this.seq += answers || 1;
-    return `${head}${this.tail}${seq}}`;
+    return `${head}${around.before}${this.id}${around.after}${seq}}`;
   }
 }
 
