@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { StreambackConnectionError } from '../common/errors';
-import { newInbox } from '../protocol/keys';
+import { newId, newInbox } from '../protocol/keys';
 import type { FeedbackStream, InboxItem, InboxReaderOptions } from '../streams/feedback-stream';
 import { listContract } from './feedback-lists.contract';
 import { collectItems, control, frame, until, type ContractRunner, type CreatedFeedbackStream } from './feedback-stream.probe';
@@ -207,6 +207,19 @@ export function testFeedbackStream({ name, create, runner }: FeedbackStreamContr
         await until('the observer is connected', async () => !(await writer.alive([unknown], leaseMs)).has(unknown));
         assert.deepEqual([...(await writer.alive([unknown, kept.inbox, closed.inbox], leaseMs))], [kept.inbox]);
         assert.deepEqual([...(await writer.alive([], leaseMs))], []);
+      }),
+    );
+
+    it(
+      'F6: tells which requests are not wanted any more, of few and of many',
+      withStreams(2, async (client, consumer) => {
+        const ids = Array.from({ length: 500 }, () => newId());
+        assert.deepEqual([...(await consumer.cancelled([]))], []);
+        assert.deepEqual([...(await consumer.cancelled(ids))], []);
+        const unwanted = ids.filter((_id, index) => index % 50 === 7);
+        await client.cancel(unwanted, 60_000);
+        assert.deepEqual([...(await consumer.cancelled(ids))].sort(), [...unwanted].sort());
+        assert.deepEqual([...(await consumer.cancelled(unwanted.slice(0, 1)))], unwanted.slice(0, 1));
       }),
     );
 

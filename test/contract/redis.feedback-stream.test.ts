@@ -117,6 +117,16 @@ describeWith(['redis'], 'Redis', ({ redisUrl }) => {
       await Promise.all([stream.close(), observer.close()]);
     });
 
+    it('F6: asks about many requests by one command, where all are wanted', async () => {
+      const stream = create();
+      await stream.connect();
+      const asked = async (): Promise<number> => Number(/cmdstat_exists:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1] ?? 0);
+      const before = await asked();
+      expect([...(await stream.cancelled(Array.from({ length: 300 }, newId)))]).toEqual([]);
+      expect((await asked()) - before).toBe(1);
+      await stream.close();
+    });
+
     it('uses two sockets, a third with lists, and leaves none', async () => {
       const name = `sb-${newId().slice(0, 8)}`;
       const stream = new RedisFeedbackStream({

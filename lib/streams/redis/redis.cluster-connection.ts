@@ -43,6 +43,11 @@ export class RedisClusterConnection extends RedisConnection {
     return replies;
   }
 
+  /** The keys lie on several nodes. */
+  override areAbsent(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
   protected override watch(redis: Redis): void {
     // A node that is not reached, new or gone may have been away from everybody: leases on it could not be renewed.
     redis.on('node error', () => this.wasSlow());

@@ -122,6 +122,11 @@ export class RedisConnection {
     return (await this.run((redis) => redis.pipeline(commands.map((command) => [...command])).exec())) ?? [];
   }
 
+  /** Whether none of the keys is there, by one command; `undefined` where one cannot tell. */
+  async areAbsent(keys: readonly string[]): Promise<boolean | undefined> {
+    return (await this.run((redis) => redis.exists(...keys))) === 0;
+  }
+
   /**
    * Frees the socket. Idempotent.
    * @param how `graceful` lets what was handed over arrive first; `now` is for a connection that blocks in a read.
