@@ -3,6 +3,7 @@ import type { Clock } from '../common/clock';
 import type { TurnLimit } from '../common/turn-limit';
 import { BatchOrder, type BatchSlot, type Keyed } from './batch-order';
 import type { BatchEntry, BatchRunner } from './batch-runner';
+import type { Asker } from './client-check';
 import type { DuplicateGuard } from './duplicate-guard';
 import { HookedMessage } from './hooked-message';
 import type { Listener } from './listener';
@@ -15,7 +16,8 @@ export interface BatchesOptions {
   readonly clock: Clock;
   readonly turn: Pick<TurnLimit, 'isOver'>;
   /** Whether somebody still waits for a message, or it wants no answer. */
-  readonly isWanted: (task: Task) => boolean | Promise<boolean>;
+  /** Whether anybody still waits for it; nothing where that is to be found out, and `asker` told. */
+  readonly isWanted: (task: Task, asker: Asker) => boolean | undefined;
   /** So many messages have ended, whatever became of them. */
   readonly onEnded: (count: number) => void;
 }
@@ -106,9 +108,12 @@ export class Batches {
     return entries;
   }
 
-  /** A request that nobody waits for any more is not run. Never rejects: what cannot be told is run. */
+  /** A request that nobody waits for any more is not run. */
   private async lookAt(entry: BatchEntry): Promise<void> {
-    const wanted = await (async () => this.options.isWanted(entry.task))().catch(() => true);
+    const wanted = await new Promise<boolean>((resolve) => {
+      const is = this.options.isWanted(entry.task, { onWanted: resolve });
+      if (is !== undefined) resolve(is);
+    });
     if (!wanted) entry.outcome ??= 'done';
   }
 }

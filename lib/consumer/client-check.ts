@@ -1,10 +1,17 @@
+import { outsideOfCalls } from '../context/call-context';
 import type { FeedbackStream } from '../streams/feedback-stream';
+
+/** Who wants to know. A callback, as every request that has waited is asked about. */
+export interface Asker {
+  /** Must not throw. */
+  onWanted(wanted: boolean): void;
+}
 
 /** What is asked of a request that has waited. */
 interface Question {
   readonly inbox: string | undefined;
   readonly id: string | undefined;
-  readonly answer: (wanted: boolean) => void;
+  readonly asker: Asker;
 }
 
 /** Asks whether anybody still waits for requests that have waited themselves: one look-up for all that are asked about in a tick. */
@@ -16,10 +23,9 @@ export class ClientCheck {
     private readonly leaseMs: number,
   ) {}
 
-  /** Whether the client behind an inbox lives and has not cancelled; true when that cannot be told. */
-  isWanted(inbox: string | undefined, id: string | undefined): Promise<boolean> {
-    if (this.asked.length === 0) setImmediate(() => void this.look());
-    return new Promise((answer) => this.asked.push({ inbox, id, answer }));
+  /** Tells whether the client behind an inbox lives and has not cancelled; it is wanted when that cannot be told. */
+  ask(inbox: string | undefined, id: string | undefined, asker: Asker): void {
+    if (this.asked.push({ inbox, id, asker }) === 1) outsideOfCalls(() => setImmediate(() => void this.look()));
   }
 
   private async look(): Promise<void> {
@@ -32,8 +38,8 @@ export class ClientCheck {
       (async () => this.feedback.alive(inboxes, this.leaseMs))().catch(() => new Set(inboxes)),
       (async () => this.feedback.cancelled(ids))().catch(() => new Set<string>()),
     ]);
-    for (const { inbox, id, answer } of asked) {
-      answer((inbox === undefined || alive.has(inbox)) && !(id !== undefined && cancelled.has(id)));
+    for (const { inbox, id, asker } of asked) {
+      asker.onWanted((inbox === undefined || alive.has(inbox)) && !(id !== undefined && cancelled.has(id)));
     }
   }
 }

@@ -7,7 +7,7 @@ import type { MainStream, MainStreamDelivery, MainStreamSubscription, TopicParti
 import { Answering, type ConsumerFeedback } from './answering';
 import { BatchRunner } from './batch-runner';
 import { Batches } from './batches';
-import { ClientCheck } from './client-check';
+import { ClientCheck, type Asker } from './client-check';
 import type { ConsumerFacts } from './consumer-facts';
 import { wasPutAside, type DeadLetter } from './dead-letter';
 import { DeadLetters } from './dead-letters';
@@ -88,7 +88,7 @@ export class Consumer {
     this.handling = {
       runner: this.runner,
       isLeaving: (delivery) => this.isLeaving(delivery),
-      isWanted: (task) => this.isWanted(task),
+      isWanted: (task, asker) => this.isWanted(task, asker),
       fateOf: (task, error) => this.fateOf(task, error),
       giveBack: (task) => this.giveBack(task),
       onUnsettled: ({ listener }, error) =>
@@ -202,7 +202,7 @@ export class Consumer {
       runner: new BatchRunner(this.runner, { unanswered: (task, error) => this.fateOf(task, error), clock }),
       clock,
       turn,
-      isWanted: (task) => this.isWanted(task),
+      isWanted: (task, asker) => this.isWanted(task, asker),
       onEnded: (count) => (this.ended += count),
     });
     this.batches.push(batches);
@@ -236,7 +236,7 @@ export class Consumer {
   }
 
   /** A request whose deadline has passed, whose client is gone, or which was cancelled, is not started (F6, F7). */
-  private isWanted({ delivery, envelope, listener }: Task): boolean | Promise<boolean> {
+  private isWanted({ delivery, envelope, listener }: Task, asker: Asker): boolean | undefined {
     const { feedbackTopic, deadline, inbox, id } = envelope;
     if (feedbackTopic === null || !listener.options.cancellable) return true;
     const now = this.clock.now();
@@ -244,7 +244,8 @@ export class Consumer {
     // A request that was sent just now has a client that lived a moment ago: only one that has waited is worth a look-up.
     const { timestamp } = delivery.message;
     if (!this.clients || (timestamp >= this.startedAt && now - timestamp <= WAITED_MS)) return true;
-    return this.clients.isWanted(inbox, id);
+    this.clients.ask(inbox, id, asker);
+    return undefined;
   }
 }
 

@@ -1,14 +1,16 @@
 /** So many ids are remembered, up to twice as many: what a batch that was sent twice can hold several times over. */
 const REMEMBERED = 10_000;
 
-/** It has ended for good; or it runs, with those that wait for its end, if any do. */
-type State = 'done' | 'runs' | (() => void)[];
+/** `done`: it has ended for good. */
+type State = 'done' | 'runs';
 
 /** Knows what this process is handling, has just handled or has given back of one topic, so that a batch sent twice runs once (F4). */
 export class DuplicateGuard {
   /** Two generations, of which the elder is dropped as a whole: cheaper than the oldest one each time. */
   private recent = new Map<string, State>();
   private elder = new Map<string, State>();
+  /** Who waits for the end of one that runs: hardly ever anybody. */
+  private readonly waiting = new Map<string, (() => void)[]>();
   /** How often each was given back. */
   private readonly givenBack = new Map<string, number>();
 
@@ -19,18 +21,17 @@ export class DuplicateGuard {
   claim(id: string): boolean | Promise<void> {
     const state = this.stateOf(id);
     if (state === 'done') return false;
-    if (state !== undefined) return this.ended(id, state);
+    if (state !== undefined) return this.ended(id);
     this.recent.set(id, 'runs');
     return true;
   }
 
   /** The message was settled. */
   finished(id: string): void {
-    const state = this.stateOf(id);
     this.recent.set(id, 'done');
     if (this.givenBack.size > 0) this.givenBack.delete(id);
     if (this.recent.size >= REMEMBERED) this.age();
-    wake(state);
+    this.wake(id);
   }
 
   /** The message was settled, and its handler had failed: should it be sent again with its id, it is to run. */
@@ -55,17 +56,25 @@ export class DuplicateGuard {
     return this.recent.get(id) ?? this.elder.get(id);
   }
 
-  private ended(id: string, state: 'runs' | (() => void)[]): Promise<void> {
-    const waiting = state === 'runs' ? [] : state;
-    this.recent.set(id, waiting);
-    return new Promise((resolve) => waiting.push(resolve));
+  private ended(id: string): Promise<void> {
+    return new Promise((resolve) => {
+      const waiting = this.waiting.get(id);
+      if (waiting) waiting.push(resolve);
+      else this.waiting.set(id, [resolve]);
+    });
   }
 
   private forget(id: string): void {
-    const state = this.stateOf(id);
     this.recent.delete(id);
     this.elder.delete(id);
-    wake(state);
+    this.wake(id);
+  }
+
+  private wake(id: string): void {
+    if (this.waiting.size === 0) return;
+    const waiting = this.waiting.get(id) ?? [];
+    this.waiting.delete(id);
+    for (const each of waiting) each();
   }
 
   /** What still runs does not grow old. */
@@ -75,8 +84,4 @@ export class DuplicateGuard {
     this.elder = this.recent;
     this.recent = young;
   }
-}
-
-function wake(state: State | undefined): void {
-  if (typeof state === 'object') for (const each of state) each();
 }

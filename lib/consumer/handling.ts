@@ -1,4 +1,5 @@
 import type { MainStreamDelivery } from '../streams/main-stream';
+import type { Asker } from './client-check';
 import type { DuplicateGuard } from './duplicate-guard';
 import type { Slot } from './key-order';
 import { AGAIN, DONE, type RunEnd, type RunOutcome, type RunResult } from './run-result';
@@ -10,8 +11,8 @@ export interface HandlingOwner {
   readonly runner: Pick<Runner, 'run'>;
   /** Whether a message is to be given back rather than handled. */
   isLeaving(delivery: MainStreamDelivery): boolean;
-  /** Whether anybody still waits for it. */
-  isWanted(task: Task): boolean | Promise<boolean>;
+  /** Whether anybody still waits for it; nothing where that is to be found out, and `asker` told. */
+  isWanted(task: Task, asker: Asker): boolean | undefined;
   /** What becomes of a message that was handled and whose end cannot be written. */
   fateOf(task: Task, error: unknown): RunOutcome;
   /** Gives back what has not begun. */
@@ -26,7 +27,7 @@ export interface HandlingOwner {
  * The handling of one message, from its turn to its end. One object that is called back, and no promise where nothing is waited for:
  * every message has one, and a handful of promises would cost it more than all else here.
  */
-export class Handling implements RunEnd {
+export class Handling implements RunEnd, Asker {
   private isOver = false;
 
   constructor(
@@ -52,9 +53,16 @@ export class Handling implements RunEnd {
     // Without its slot: what it waits for may itself wait for one, between two tries.
     if (typeof claimed !== 'boolean') return void slot.rest(claimed).then(() => this.begin());
     if (!claimed) return this.settle('settle');
-    const wanted = owner.isWanted(task);
-    if (typeof wanted === 'boolean') return this.run(wanted);
-    wanted.then((is) => this.run(is)).catch((error: unknown) => this.failed(error));
+    const wanted = owner.isWanted(task, this);
+    if (wanted !== undefined) this.run(wanted);
+  }
+
+  onWanted(wanted: boolean): void {
+    try {
+      this.run(wanted);
+    } catch (error) {
+      this.failed(error);
+    }
   }
 
   private run(wanted: boolean): void {
