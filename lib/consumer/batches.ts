@@ -15,7 +15,6 @@ export interface BatchesOptions {
   readonly runner: BatchRunner;
   readonly clock: Clock;
   readonly turn: Pick<TurnLimit, 'isOver'>;
-  /** Whether somebody still waits for a message, or it wants no answer. */
   /** Whether anybody still waits for it; nothing where that is to be found out, and `asker` told. */
   readonly isWanted: (task: Task, asker: Asker) => boolean | undefined;
   /** So many messages have ended, whatever became of them. */

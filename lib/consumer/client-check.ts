@@ -3,7 +3,6 @@ import type { FeedbackStream } from '../streams/feedback-stream';
 
 /** Who wants to know. A callback, as every request that has waited is asked about. */
 export interface Asker {
-  /** Must not throw. */
   onWanted(wanted: boolean): void;
 }
 
@@ -39,7 +38,11 @@ export class ClientCheck {
       (async () => this.feedback.cancelled(ids))().catch(() => new Set<string>()),
     ]);
     for (const { inbox, id, asker } of asked) {
-      asker.onWanted((inbox === undefined || alive.has(inbox)) && !(id !== undefined && cancelled.has(id)));
+      try {
+        asker.onWanted((inbox === undefined || alive.has(inbox)) && !(id !== undefined && cancelled.has(id)));
+      } catch {
+        // What one makes of it must not keep the others from hearing.
+      }
     }
   }
 }

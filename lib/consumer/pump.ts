@@ -14,9 +14,9 @@ export type Pumped = (failure?: { readonly error: unknown }) => void;
  *   context of the caller, whatever the handler runs in
  */
 export function pump(given: unknown, run: Run, pumped: Pumped): void {
-  if (isThenable(given) || isSource(given) || isObservable(given)) return pumpLater(given, run, pumped);
-  // One answer, at once: what else a pump has to wait for costs more than all of its handling.
   try {
+    if (isThenable(given) || isSource(given) || isObservable(given)) return pumpLater(given, run, pumped);
+    // One answer, at once: what else a pump has to wait for costs more than all of its handling.
     write(given, run);
   } catch (error) {
     return pumped({ error });

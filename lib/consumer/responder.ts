@@ -154,7 +154,7 @@ export class Responder implements FeedbackSource {
     return this.change(() => this.isFlushed());
   }
 
-  /** Writes the end; resolves when it is stored. @throws StreambackError when it cannot be */
+  /** Writes the end, which there is one of; resolves when it is stored. @throws StreambackError when it cannot be */
   end(): Promise<void> {
     return this.endStored({ kind: 'end' });
   }

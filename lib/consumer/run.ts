@@ -27,7 +27,7 @@ export interface Begun {
 export class Run implements CallContext, Expiring {
   /** The error as the handler threw it, before exception filters; undefined while it has not failed. */
   failure: unknown;
-  /** What the handler gave: a promise, as a rule. */
+  /** What the handler gave. */
   handler: unknown;
   /** What goes on although it was torn down. */
   lingering: Promise<unknown>[] | undefined;

@@ -24,9 +24,17 @@ const storage = new AsyncLocalStorage<CallContext>();
 /** The message that is being handled here, if any. */
 export const currentCall = (): CallContext | undefined => storage.getStore();
 
-/** Calls `work` as part of the handling of a message. */
+/**
+ * Calls `work` as part of the handling of a message: in a resource of its own, so that what it enters by `enterWith` of another storage is
+ * not the context of the next message, nor of whoever called.
+ */
 export const runInCall = <Args extends unknown[], Result>(context: CallContext, work: (...args: Args) => Result, ...args: Args): Result =>
-  storage.run(context, work, ...args);
+  new AsyncResource('StreambackCall').runInAsyncScope(enter<Args, Result>, undefined, context, work, args);
+
+function enter<Args extends unknown[], Result>(context: CallContext, work: (...args: Args) => Result, args: Args): Result {
+  storage.enterWith(context);
+  return work(...args);
+}
 
 /**
  * Runs later work as if it were called here: what arrives over a socket would else run in the context in which that socket was

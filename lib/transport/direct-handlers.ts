@@ -39,6 +39,7 @@ interface RpcContextCreator {
   readonly exceptionFiltersContext: EnhancersOf<unknown>;
   readonly applicationConfig?: { getGlobalPreRequestHooks?(): readonly unknown[] };
   readonly contextUtils: { createNullArray(length: number): unknown[] };
+  readonly interceptorsConsumer: { readonly intercept: unknown };
   readonly rpcProxy: { handleError(filters: unknown, args: unknown[], error: unknown, reportsErrors?: boolean): Observable<unknown> };
   create(...declared: Declared): Handler;
   getMetadata(
@@ -51,31 +52,39 @@ interface RpcContextCreator {
 
 type Class<Instance = unknown> = (abstract new (...args: never[]) => Instance) & { readonly prototype: Instance };
 
-/** Where Nest has both; what its packages export includes their files. */
+/** What the package exports includes its files. */
 const CREATOR = '@nestjs/microservices/context/rpc-context-creator.js';
-const PROXY = '@nestjs/microservices/context/rpc-proxy.js';
 
 /**
- * Ways that were read, by the fingerprints of both sources: another one may have a further stop, which must not be passed by. There handlers
- * are called in Nest's own way.
+ * What was read of Nest's own way, by fingerprints of its sources: another one may have a further stop, which must not be passed by. There
+ * handlers are called in Nest's own way.
  */
 const KNOWN: ReadonlySet<string> = new Set([
-  // 11.0.0 to 11.2.6
-  '731213db378b08cf',
-  // 12.0.1
-  '827ed43eaf0f820d',
-  // 12.0.2 to 12.1.1
-  '7b1195e06e582e26',
+  // RpcContextCreator of @nestjs/microservices 11.0.0 to 11.2.6, of 12.0.1, and of 12.0.2 to 12.1.1
+  'a9f8fffb65779d4d',
+  '54e377859814310d',
+  '7ef5ca5ad1d6d4e6',
+  // RpcProxy of the same
+  '585726980afbc12c',
+  'dd7e7ae9698f8e42',
+  '1ed831ac104c6885',
+  // InterceptorsConsumer.intercept of @nestjs/core 11.0.0 to 11.2.10, of 12.0.0 to 12.1.3, and of 12.2.0 to 12.5.1
+  '8af201959eb1e704',
+  '17c9483aad4d8726',
+  '09a1af216a69036e',
 ]);
 
+/** Creators by whether what they call is as it was read. */
+const asRead = new WeakMap<RpcContextCreator, boolean>();
+
 /**
- * Has Nest call a handler that has no guards, pipes or interceptors, be they global ones, directly: Nest's own way to it makes some fifteen
+ * Has Nest call a handler that has no guards, pipes or interceptors, be they global ones, directly: Nest's own way to it makes a dozen
  * promises a message, and comes to the same. Exception filters are asked in any case. The messages of other transports go Nest's own way.
  * It must be called before Nest registers handlers. Does nothing where Nest's own way is not known, or was changed by somebody.
  */
 export function callDirectly(): void {
-  const creator = knownCreator();
-  if (!creator) return;
+  const creator = creatorClass();
+  if (!creator || !isAsRead(creator)) return;
   const own = creator.prototype.create;
   creator.prototype.create = function (this: RpcContextCreator, ...declared) {
     const handler = own.apply(this, declared);
@@ -85,31 +94,36 @@ export function callDirectly(): void {
   };
 }
 
-function knownCreator(): Class<RpcContextCreator> | undefined {
+function creatorClass(): Class<RpcContextCreator> | undefined {
   try {
-    const { RpcContextCreator } = loadPackage<{ RpcContextCreator: Class<RpcContextCreator> }>(CREATOR, 'Handlers');
-    const { RpcProxy } = loadPackage<{ RpcProxy: Class<object> }>(PROXY, 'Handlers');
-    const isAsRead = isKnownWay(RpcContextCreator, RpcProxy) && isUnchanged(RpcContextCreator) && isUnchanged(RpcProxy);
-    return isAsRead ? RpcContextCreator : undefined;
+    return loadPackage<{ RpcContextCreator: Class<RpcContextCreator> }>(CREATOR, 'Handlers').RpcContextCreator;
   } catch {
     return undefined;
   }
 }
 
-/** Whether it was read what classes of these sources do. Internal. */
-export const isKnownWay = (...classes: readonly Class[]): boolean =>
-  KNOWN.has(createHash('sha256').update(classes.map(String).join('\n')).digest('hex').slice(0, 16));
+/** Whether it was read what a source does. Internal. */
+export const isKnown = (source: string): boolean => KNOWN.has(createHash('sha256').update(source).digest('hex').slice(0, 16));
 
-/** Whether the methods are those that the class was declared with. */
-function isUnchanged(type: Class<object>): boolean {
+/** Whether a class is known, and has the methods that it was declared with. */
+function isAsRead(type: Class<object>): boolean {
   const source = String(type);
-  return Object.values(Object.getOwnPropertyDescriptors(type.prototype)).every(({ value }) => source.includes(String(value)));
+  const methods = Object.values(Object.getOwnPropertyDescriptors(type.prototype));
+  return methods.every(({ value }) => source.includes(String(value))) && isKnown(source);
+}
+
+/** Looked at when the first handler is registered: until then anybody may put something in the place of what Nest has. */
+function callsWhatWasRead(creator: RpcContextCreator): boolean {
+  const { rpcProxy, interceptorsConsumer } = creator;
+  const is = asRead.get(creator) ?? (isAsRead(rpcProxy.constructor as Class<object>) && isKnown(String(interceptorsConsumer.intercept)));
+  asRead.set(creator, is);
+  return is;
 }
 
 /** Nothing for a handler that has something on its way, or that is made anew for each message. */
 function directWay(creator: RpcContextCreator, declared: Declared): Handler | undefined {
   const [instance, method, module, name, contextId, inquirerId, defaults, reportsErrors] = declared;
-  if (inquirerId !== undefined) return undefined;
+  if (inquirerId !== undefined || !callsWhatWasRead(creator)) return undefined;
   const { pipesContextCreator, guardsContextCreator, interceptorsContextCreator, exceptionFiltersContext, applicationConfig } = creator;
   const of = <Enhancers>(each: EnhancersOf<Enhancers>): Enhancers => each.create(instance, method, module, contextId, inquirerId);
   const enhancers = [pipesContextCreator, guardsContextCreator, interceptorsContextCreator].flatMap(of);

@@ -136,6 +136,11 @@ describe('Consumer', () => {
           storage.run(value, () => setImmediate(() => (subscriber.next(value), subscriber.complete())));
         }),
     ],
+    ['a value, having entered one,', (value, storage) => (storage.enterWith(value), value)],
+    [
+      'an Observable that enters one',
+      (value, storage) => new Observable((subscriber) => (storage.enterWith(value), subscriber.next(value), subscriber.complete())),
+    ],
   ])('a handler that answers with %s is not the context of the next one', async (_name, handle) => {
     const storage = new AsyncLocalStorage<unknown>();
     const found: unknown[] = [];

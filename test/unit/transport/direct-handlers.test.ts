@@ -18,6 +18,7 @@ import {
   type Type,
 } from '@nestjs/common';
 import { APP_GUARD, NestFactory } from '@nestjs/core';
+import { InterceptorsConsumer } from '@nestjs/core/interceptors/interceptors-consumer.js';
 import { Ctx, EventPattern, MessagePattern, Payload, RpcException, Server, type CustomTransportStrategy } from '@nestjs/microservices';
 import { RpcContextCreator } from '@nestjs/microservices/context/rpc-context-creator.js';
 import { RpcProxy } from '@nestjs/microservices/context/rpc-proxy.js';
@@ -25,7 +26,7 @@ import { from, isObservable, lastValueFrom, of, throwError, toArray, type Observ
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { StreambackContext } from '../../../lib';
 import type { Run } from '../../../lib/consumer/run';
-import { callDirectly, isKnownWay } from '../../../lib/transport/direct-handlers';
+import { callDirectly, isKnown } from '../../../lib/transport/direct-handlers';
 
 type Handler = (data: unknown, context: unknown) => unknown;
 
@@ -86,8 +87,17 @@ class RefusedFilter implements ExceptionFilter {
   }
 }
 
+class Broken extends Error {}
+
+@Catch(Broken)
+class BrokenFilter implements ExceptionFilter {
+  catch(error: Broken): never {
+    throw new RpcException(`of the filter: ${error.message}`);
+  }
+}
+
 @Controller()
-@UseFilters(RefusedFilter)
+@UseFilters(RefusedFilter, BrokenFilter)
 class Plain {
   @MessagePattern('value') value(@Payload() data: { n: number }): number {
     return data.n;
@@ -135,6 +145,9 @@ class Plain {
   @MessagePattern('filtered-stream') filteredStream(): Observable<never> {
     return throwError(() => new Refused('stream'));
   }
+  @MessagePattern('broken-filter') brokenFilter(): never {
+    throw new Broken('broken');
+  }
   @EventPattern('event') event(@Payload() data: { n: number }): number {
     return data.n;
   }
@@ -169,6 +182,16 @@ class GuardedAsAWhole {
 class Open {
   @MessagePattern('open') handle(@Payload() _data: unknown): void {}
 }
+@Injectable({ scope: Scope.REQUEST })
+class ScopedGuard implements CanActivate {
+  canActivate(): boolean {
+    return seen.push('guard') > 0;
+  }
+}
+@Controller()
+class ScopedlyGuarded {
+  @UseGuards(ScopedGuard) @MessagePattern('scopedly-guarded') handle(): void {}
+}
 let made = 0;
 @Injectable({ scope: Scope.REQUEST })
 class Own {
@@ -182,6 +205,16 @@ class Scoped {
   }
 }
 
+/** @returns what undoes it */
+function replaced<Type extends object>(prototype: Type, name: keyof Type): () => void {
+  const own = prototype[name] as (...given: unknown[]) => unknown;
+  const another = function (this: unknown, ...given: unknown[]): unknown {
+    return own.apply(this, given);
+  };
+  Object.assign(prototype, { [name]: another });
+  return () => void Object.assign(prototype, { [name]: own });
+}
+
 describe('handlers that are called directly', () => {
   beforeAll(() => callDirectly());
   afterEach(async () => {
@@ -191,7 +224,7 @@ describe('handlers that are called directly', () => {
 
   it('gives what Nest gives in its own way, whatever the handler does', async () => {
     const handlers = await handlersOf({ controllers: [Plain] });
-    expect(handlers.size).toBe(18);
+    expect(handlers.size).toBe(19);
     for (const [pattern, handler] of handlers) {
       const data = { n: 5 };
       const own = await outcomeOf(handler, data, another());
@@ -243,6 +276,25 @@ describe('handlers that are called directly', () => {
     expect(seen).toEqual(['hook']);
   });
 
+  it('does not pass by guards in request scope, be they of the app or of a handler', async () => {
+    const ofApp = await handlersOf({ controllers: [Open], providers: [{ provide: APP_GUARD, useClass: ScopedGuard }] });
+    await outcomeOf(ofApp.get('open')!, {}, streamback());
+    expect(seen).toEqual(['guard']);
+    const ofHandler = await handlersOf({ controllers: [ScopedlyGuarded] });
+    await outcomeOf(ofHandler.get('scopedly-guarded')!, {}, streamback());
+    expect(seen).toEqual(['guard', 'guard']);
+  });
+
+  it.each<[string, () => () => void]>([
+    ['a proxy', () => replaced(RpcProxy.prototype, 'create')],
+    ['what asks interceptors', () => replaced(InterceptorsConsumer.prototype, 'intercept')],
+  ])('calls nothing directly where somebody has put %s in the place of that of Nest', async (_what, replace) => {
+    const restore = replace();
+    const handlers = await handlersOf({ controllers: [Plain] });
+    restore();
+    expect(handlers.get('value')!({ n: 5 }, streamback())).toBeInstanceOf(Promise);
+  });
+
   it('makes what is in request scope anew for each message', async () => {
     const handlers = await handlersOf({ controllers: [Scoped], providers: [Own] });
     const context = (): StreambackContext => streamback();
@@ -254,19 +306,18 @@ describe('handlers that are called directly', () => {
 
 describe('the way of Nest that is shortened', () => {
   it('is one that was read: that of a new version is to be read before it is added', () => {
-    expect(isKnownWay(RpcContextCreator, RpcProxy)).toBe(true);
+    for (const source of [RpcContextCreator, RpcProxy, InterceptorsConsumer.prototype.intercept])
+      expect(isKnown(String(source))).toBe(true);
+    expect(isKnown(String(class {}))).toBe(false);
   });
 
-  it('is left alone where it is another, or somebody has changed it', () => {
-    class Another extends RpcProxy {}
-    expect(isKnownWay(RpcContextCreator, Another)).toBe(false);
+  it('is left alone where somebody has changed it', () => {
     const { create } = RpcContextCreator.prototype;
-    const changed: typeof create = function (this: RpcContextCreator, ...given) {
-      return create.apply(this, given);
-    };
-    RpcContextCreator.prototype.create = changed;
+    const restore = replaced(RpcContextCreator.prototype, 'create');
+    const changed = RpcContextCreator.prototype.create;
     callDirectly();
     expect(RpcContextCreator.prototype.create).toBe(changed);
-    RpcContextCreator.prototype.create = create;
+    restore();
+    expect(RpcContextCreator.prototype.create).toBe(create);
   });
 });
