@@ -79,20 +79,19 @@ export class ListenerStats implements StreambackLifecycleHooks, OnModuleDestroy 
     if (this.isReading) return;
     this.isReading = true;
     const measured = this.ownFigures!.read();
-    const counted = this.listenings.map((listening) => ({
-      figures: [...this.figures.get(listening.connection)!.values()].map((figures) => figures.read()),
-      lags: this.lagsOf(listening),
-    }));
     const [{ worker, tellStats } = { worker: null, tellStats: undefined }] = this.listenings;
-    const listeners: ListenerStatsFigures[] = [];
-    for (const { figures, lags } of counted) {
-      const told = await lags;
-      listeners.push(...figures.map((each) => ({ ...each, lag: told.get(each.pattern) ?? null })));
-    }
+    const listeners = await Promise.all(this.listenings.map((listening) => this.figuresAndLags(listening)));
     this.isReading = false;
-    const stats: WorkerStats = { worker, ...measured, listeners };
+    const stats: WorkerStats = { worker, ...measured, listeners: listeners.flat() };
     tellStats?.(stats);
     if (this.options.log) this.logger.log(statsLine(stats));
+  }
+
+  /** Counts at once, and adds the lags when they are told. */
+  private async figuresAndLags(listening: StreambackListening): Promise<ListenerStatsFigures[]> {
+    const counted = [...this.figures.get(listening.connection)!.values()].map((figures) => figures.read());
+    const lags = await this.lagsOf(listening);
+    return counted.map((figures) => ({ ...figures, lag: lags.get(figures.pattern) ?? null }));
   }
 
   /**

@@ -124,12 +124,13 @@ export class RedisConnection {
 
   /** Whether none of the keys is there, by one command; `undefined` where one cannot tell. */
   async areAbsent(keys: readonly string[]): Promise<boolean | undefined> {
-    const count = await this.run((redis) => redis.exists(...keys)).catch((error: unknown) => {
+    try {
+      return (await this.run((redis) => redis.exists(...keys))) === 0;
+    } catch (error) {
       // What stands between may take a key at a time.
       if (isReplyError(error)) return undefined;
       throw error;
-    });
-    return count === undefined ? undefined : count === 0;
+    }
   }
 
   /**

@@ -36,3 +36,14 @@ it('F7: takes for living what throws at once, and answers everybody', async () =
   const check = new ClientCheck({ alive: thrower, cancelled: thrower } as unknown as FeedbackStream, 5_000);
   expect(await Promise.all([isWanted(check, 'a', '1'), isWanted(check, 'b', '2')])).toEqual([true, true]);
 });
+
+it('F7: one that throws when it is answered keeps no other from hearing', async () => {
+  const stream = { alive: async () => new Set(['a']), cancelled: async () => new Set<string>() } as unknown as FeedbackStream;
+  const check = new ClientCheck(stream, 5_000);
+  check.ask('a', '1', {
+    onWanted: () => {
+      throw new Error('a logger of somebody');
+    },
+  });
+  expect(await isWanted(check, 'a', '2')).toBe(true);
+});

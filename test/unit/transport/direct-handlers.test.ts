@@ -297,9 +297,8 @@ describe('handlers that are called directly', () => {
 
   it('makes what is in request scope anew for each message', async () => {
     const handlers = await handlersOf({ controllers: [Scoped], providers: [Own] });
-    const context = (): StreambackContext => streamback();
-    const first = (await outcomeOf(handlers.get('scoped')!, {}, context())) as { values: number[] };
-    const second = (await outcomeOf(handlers.get('scoped')!, {}, context())) as { values: number[] };
+    const first = (await outcomeOf(handlers.get('scoped')!, {}, streamback())) as { values: number[] };
+    const second = (await outcomeOf(handlers.get('scoped')!, {}, streamback())) as { values: number[] };
     expect(JSON.stringify(first)).not.toBe(JSON.stringify(second));
   });
 });
