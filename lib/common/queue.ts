@@ -28,6 +28,11 @@ export class Queue<Item> {
     return item;
   }
 
+  /** From the first on. It must not change meanwhile. */
+  *[Symbol.iterator](): IterableIterator<Item> {
+    for (let i = this.head; i < this.items.length; i++) yield this.items[i]!;
+  }
+
   /** Takes out what `where` is true of, and returns it in its order. */
   remove(where: (item: Item) => boolean): Item[] {
     const removed: Item[] = [];

@@ -1,4 +1,5 @@
 import type { Message } from 'kafkajs';
+import { Queue } from '../../common/queue';
 import { isKeyless, type KafkaPartitioner, partitionOfKey } from './kafka.partitioner';
 
 /** The most messages of one produce request. Where kafkajs writes it, it groups them in quadratic time. */
@@ -68,11 +69,10 @@ export function place({ topic, record }: PendingMessage, turn: number): void {
 
 /** What waits to be sent, in order, and cuts batches from its front. */
 export class PublishQueue {
-  private items: PendingMessage[] = [];
-  private head = 0;
+  private readonly items = new Queue<PendingMessage>();
 
   get size(): number {
-    return this.items.length - this.head;
+    return this.items.size;
   }
 
   push(message: PendingMessage): void {
@@ -81,8 +81,9 @@ export class PublishQueue {
 
   /** Rejects what is past its deadline by `give`, from the front: all wait equally long. */
   expire(now: number, give: (message: PendingMessage) => void): void {
-    for (let i = this.head; i < this.items.length && this.items[i]!.deadline <= now; i++) {
-      if (!this.items[i]!.done) give(this.items[i]!);
+    for (const message of this.items) {
+      if (message.deadline > now) return;
+      if (!message.done) give(message);
     }
   }
 
@@ -94,12 +95,8 @@ export class PublishQueue {
     const batch: PendingMessage[] = [];
     const bytesOf = new Map<PublishTopic, number[]>();
     let bytes = 0;
-    while (this.head < this.items.length && batch.length < MAX_BATCH_MESSAGES) {
-      const message = this.items[this.head]!;
-      if (message.done) {
-        this.head++;
-        continue;
-      }
+    for (let message; batch.length < MAX_BATCH_MESSAGES && (message = this.items.peek()); this.items.shift()) {
+      if (message.done) continue;
       const { topic, record } = message;
       // The partition is chosen once: kafkajs would choose anew for each try, and lose what it thinks was sent.
       if (record.partition === undefined) place(message, Math.floor(batch.length / KEYLESS_RUN));
@@ -116,20 +113,8 @@ export class PublishQueue {
       partitions[partition] = inPartition + message.bytes;
       bytes += message.bytes;
       batch.push(message);
-      this.head++;
     }
     for (const topic of bytesOf.keys()) topic.turn++;
-    this.compact();
     return batch;
-  }
-
-  private compact(): void {
-    if (this.head === this.items.length) {
-      this.items = [];
-      this.head = 0;
-    } else if (this.head > 10_000 && this.head * 2 > this.items.length) {
-      this.items = this.items.slice(this.head);
-      this.head = 0;
-    }
   }
 }

@@ -15,6 +15,7 @@ describe('Queue', () => {
       } else expect(queue.shift()).toBe(array.shift());
       if (queue.size !== array.length) expect(queue.size).toBe(array.length);
       if (random.next() < 0.002) {
+        expect([...queue]).toEqual(array);
         const odd = (item: number): boolean => item % 3 === 1;
         expect(queue.remove(odd)).toEqual(array.filter(odd));
         array.splice(0, array.length, ...array.filter((item) => !odd(item)));
