@@ -19,3 +19,23 @@ export function preparingClusters<Cluster extends object>(kafka: Kafka, prepare:
   };
   return Object.create(kafka, { [symbol!]: { value: createCluster } }) as Kafka;
 }
+
+/** What this needs of kafkajs' cluster beyond its types. */
+interface PoolingCluster<Pool> {
+  readonly connectionPoolBuilder?: { build(...address: unknown[]): Promise<Pool> };
+}
+
+/**
+ * The same as {@link preparingClusters} for kafkajs' connections to one broker, which are not open yet then.
+ * @param prepare told of the connections, of which it must not take for granted more than that they are an object
+ */
+export function preparePools<Pool extends object>(cluster: object, prepare: (pool: Pool) => void): void {
+  const { connectionPoolBuilder: builder } = cluster as PoolingCluster<Pool>;
+  if (!builder) return;
+  const build = builder.build.bind(builder);
+  builder.build = async (...address) => {
+    const pool = await build(...address);
+    prepare(pool);
+    return pool;
+  };
+}

@@ -1,5 +1,5 @@
 import type { Kafka } from 'kafkajs';
-import { preparingClusters } from './kafka.clusters';
+import { preparePools, preparingClusters } from './kafka.clusters';
 
 /** kafkajs' requests of one connection: `pending` are those that must wait for others, or because the broker throttles. */
 interface RequestQueue {
@@ -11,26 +11,17 @@ interface Pool {
   readonly pool?: readonly { readonly requestQueue?: RequestQueue }[];
 }
 
-/** What this needs of kafkajs' cluster beyond its types. */
-interface Cluster {
-  readonly connectionPoolBuilder?: { build(...address: unknown[]): Promise<Pool> };
-}
-
 /**
  * From its first answer on, each of kafkajs' connections looks every millisecond whether a request waits, for as long as it lives:
  * a thousand wakeups a second in a process that does nothing. Those of this client look only where one does. A kafkajs that looks
  * different is left as it is.
  */
 export function restWhenIdle(kafka: Kafka): Kafka {
-  return preparingClusters<Cluster>(kafka, ({ connectionPoolBuilder: builder }) => {
-    if (!builder) return;
-    const build = builder.build.bind(builder);
-    builder.build = async (...address) => rested(await build(...address));
-  });
+  return preparingClusters(kafka, (cluster) => preparePools<Pool>(cluster, rest));
 }
 
-function rested(pool: Pool): Pool {
-  for (const { requestQueue: queue } of pool.pool ?? []) {
+function rest({ pool }: Pool): void {
+  for (const { requestQueue: queue } of pool ?? []) {
     if (typeof queue?.scheduleCheckPendingRequests !== 'function') continue;
     const schedule = queue.scheduleCheckPendingRequests.bind(queue);
     queue.scheduleCheckPendingRequests = () => {
@@ -38,5 +29,4 @@ function rested(pool: Pool): Pool {
       if (queue.pending.length > 0) schedule();
     };
   }
-  return pool;
 }

@@ -1,10 +1,16 @@
 import type { Kafka, Message } from 'kafkajs';
-import { preparingClusters } from './kafka.clusters';
+import { preparePools, preparingClusters } from './kafka.clusters';
 import { isKnownKafkajs } from './kafka.package';
+import { RequestBody, type ConnectionPool } from './kafka.request-body';
 import { RecordWriter, sizeBatch, type SizedBatch } from './kafka.record-writer';
+import { SpareBuffers } from './kafka.spare-buffers';
 
 /** Kafka's number for the request that carries messages. */
 const PRODUCE = 0;
+/** What is smaller goes through kafkajs, which costs less than a write of its own. */
+const LEAST_APART_BYTES = 16_384;
+/** What a producer keeps for its next requests, at most. */
+const MAX_SPARE_BYTES = 4_194_304;
 /** The versions of that request which differ in nothing that is written here. */
 const FIRST_VERSION = 3;
 const LAST_VERSION = 7;
@@ -55,7 +61,7 @@ interface Encoded {
 
 interface ProduceProtocol {
   readonly request: { readonly apiKey: number; readonly apiVersion: number; readonly encode: () => Promise<unknown> };
-  readonly response: unknown;
+  readonly response: { readonly decode: (bytes: unknown) => Promise<unknown> };
 }
 
 type Produce = (args: ProduceArguments) => ProduceProtocol;
@@ -64,6 +70,7 @@ type LookupRequest = (apiKey: number, definition: unknown) => Produce;
 /** What this needs of kafkajs' broker and cluster, where they have it. */
 interface Broker {
   lookupRequest?: LookupRequest;
+  readonly connectionPool?: object;
 }
 
 interface Cluster {
@@ -78,6 +85,8 @@ interface Cluster {
  */
 export class ProduceEncoding {
   private readonly wrapped = new WeakSet<LookupRequest>();
+  private readonly bodies = new WeakMap<object, RequestBody>();
+  private readonly spare = new SpareBuffers(MAX_SPARE_BYTES);
   private reached = false;
 
   /** Requests come through here, so that kafkajs may be given runs: a kafkajs that does not know of them must never see one. */
@@ -89,6 +98,10 @@ export class ProduceEncoding {
   of(kafka: Kafka): Kafka {
     if (!isKnownKafkajs()) return kafka;
     return preparingClusters<Cluster>(kafka, (cluster) => {
+      preparePools<ConnectionPool>(cluster, (pool) => {
+        const body = RequestBody.around(pool);
+        if (body) this.bodies.set(pool, body);
+      });
       const find = cluster.findBroker?.bind(cluster);
       if (find) cluster.findBroker = async (node) => this.wrap(await find(node));
     });
@@ -100,32 +113,47 @@ export class ProduceEncoding {
     if (typeof lookup !== 'function' || this.wrapped.has(lookup)) return broker;
     const own: LookupRequest = (apiKey, definition) => {
       const protocol = lookup(apiKey, definition);
-      return apiKey === PRODUCE ? this.writing(protocol) : protocol;
+      return apiKey === PRODUCE ? this.writing(protocol, this.bodies.get(broker.connectionPool!)) : protocol;
     };
     this.wrapped.add(own);
     broker.lookupRequest = own;
     return broker;
   }
 
-  private writing(produce: Produce): Produce {
+  private writing(produce: Produce, body?: RequestBody): Produce {
     this.reached = true;
     return (args) => {
       const topicData = args.topicData.map(withoutRuns);
       const protocol = produce({ ...args, topicData });
-      const { request } = protocol;
+      const { request, response } = protocol;
       const known = request.apiKey === PRODUCE && request.apiVersion >= FIRST_VERSION && request.apiVersion <= LAST_VERSION;
       if (!known || !isPlain(args)) return protocol;
-      const encode = async (): Promise<unknown> => encodeProduce(args.acks, args.timeout, topicData) ?? request.encode();
-      return { ...protocol, request: { ...request, encode } };
+      let buffer: Buffer | undefined;
+      const encode = async (): Promise<unknown> => {
+        const bytes = encodeProduce(args.acks, args.timeout, topicData, (size) => (buffer = this.spare.take(size)).subarray(0, size));
+        if (!bytes) return request.encode();
+        return encoded(body && bytes.length >= LEAST_APART_BYTES ? body.replace(bytes) : bytes);
+      };
+      // The broker has read all of it. Where no answer comes, it may still be on its way.
+      const decode = (answer: unknown): Promise<unknown> => {
+        if (buffer) this.spare.giveBack(buffer);
+        return response.decode(answer);
+      };
+      return { ...protocol, request: { ...request, encode }, response: { ...response, decode } };
     };
   }
 }
 
 /**
  * A produce request without its head, of plain messages; `undefined` where there is anything else among them.
- * @param now the time of all messages, epoch ms
+ * @param allocate gives what it is written to
  */
-export function encodeProduce(acks: number, timeout: number, topicData: readonly TopicData[], now = Date.now()): Encoded | undefined {
+export function encodeProduce(
+  acks: number,
+  timeout: number,
+  topicData: readonly TopicData[],
+  allocate: (size: number) => Buffer,
+): Buffer | undefined {
   const topics: { readonly topic: string; readonly length: number; readonly batches: readonly SizedBatch[] }[] = [];
   // The transaction's name (none), acks, timeout, and the number of topics.
   let size = 2 + 2 + 4 + 4;
@@ -141,7 +169,8 @@ export function encodeProduce(acks: number, timeout: number, topicData: readonly
     topics.push({ topic, length, batches });
     size += 2 + length + 4;
   }
-  const writer = new RecordWriter(Buffer.allocUnsafe(size));
+  const writer = new RecordWriter(allocate(size));
+  const now = Date.now();
   writer.int16(-1);
   writer.int16(acks);
   writer.int32(timeout);
@@ -155,8 +184,10 @@ export function encodeProduce(acks: number, timeout: number, topicData: readonly
       writer.batch(batch, now);
     }
   }
-  return { buf: writer.bytes, buffer: writer.bytes, size: () => size };
+  return writer.bytes;
 }
+
+const encoded = (bytes: Buffer): Encoded => ({ buf: bytes, buffer: bytes, size: () => bytes.length });
 
 /** Neither compressed, nor of an idempotent or transactional producer. */
 function isPlain({ compression, transactionalId, producerId, producerEpoch, topicData }: ProduceArguments): boolean {

@@ -6,6 +6,8 @@ import { StreambackConnectionError } from '../../common/errors';
 const KEEP_ALIVE_DELAY_MS = 60_000;
 /** Each answer begins with its length. */
 const LENGTH_BYTES = 4;
+/** Far beyond what is asked for: a fetch brings 10 MB, or one record. Read as a length, the first bytes of TLS and of HTTP are more. */
+const MAX_ANSWER_BYTES = 268_435_456;
 
 /** kafkajs' own sockets, made {@link honest}. */
 export function createSocket({ host, port, ssl, onConnect }: ISocketFactoryArgs): Socket {
@@ -26,7 +28,7 @@ export function honest(socket: Socket): Socket {
   const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
   return Object.assign(socket, {
     on: (event: string, listener: (...args: never[]) => void) =>
-      on(event, event === 'data' ? wholeAnswers(listener as (bytes: Buffer) => void) : listener),
+      on(event, event === 'data' ? wholeAnswers(listener as (bytes: Buffer) => void, () => socket.destroy(notKafka())) : listener),
     write: (...args: unknown[]) => {
       if (socket.destroyed)
         process.nextTick(() => socket.emit('error', new StreambackConnectionError('UNREACHABLE', 'The connection is closed')));
@@ -35,25 +37,44 @@ export function honest(socket: Socket): Socket {
   });
 }
 
-/** Gives `take` what has arrived up to the end of an answer, and keeps the rest until it is whole. */
-export function wholeAnswers(take: (bytes: Buffer) => void): (chunk: Buffer) => void {
-  let chunks: Buffer[] = [];
-  let bytes = 0;
-  let needed = LENGTH_BYTES;
+const notKafka = (): StreambackConnectionError =>
+  new StreambackConnectionError('UNREACHABLE', 'What answers does not speak the Kafka protocol');
+
+/**
+ * Gives `take` whole answers, as soon as they are. One that comes in many chunks is put together as they come: kept until its end, each
+ * would live long enough to be collected late.
+ * @param onBroken told of a length that no answer has: what follows cannot be understood
+ */
+export function wholeAnswers(take: (bytes: Buffer) => void, onBroken: () => void): (chunk: Buffer) => void {
+  /** What came of the next answer's length. */
+  let begun: Buffer | undefined;
+  let answer: Buffer | undefined;
+  let filled = 0;
   return (chunk) => {
-    chunks.push(chunk);
-    bytes += chunk.length;
-    if (bytes < needed) return;
-    const all = chunks.length === 1 ? chunk : Buffer.concat(chunks, bytes);
-    let end = 0;
-    for (needed = LENGTH_BYTES; all.length - end >= LENGTH_BYTES; needed = LENGTH_BYTES) {
-      needed += all.readInt32BE(end);
-      if (all.length - end < needed) break;
-      end += needed;
+    let rest = chunk;
+    if (answer) {
+      const added = chunk.copy(answer, filled);
+      filled += added;
+      if (filled < answer.length) return;
+      const whole = answer;
+      answer = undefined;
+      take(whole);
+      rest = chunk.subarray(added);
     }
-    const rest = all.subarray(end);
-    chunks = rest.length > 0 ? [rest] : [];
-    bytes = rest.length;
-    if (end > 0) take(all.subarray(0, end));
+    if (begun) rest = Buffer.concat([begun, rest]);
+    begun = undefined;
+    let end = 0;
+    let needed = 0;
+    for (; rest.length - end >= LENGTH_BYTES; end += needed) {
+      needed = LENGTH_BYTES + rest.readInt32BE(end);
+      if (needed < LENGTH_BYTES || needed > MAX_ANSWER_BYTES) return onBroken();
+      if (rest.length - end < needed) break;
+    }
+    if (end > 0) take(rest.subarray(0, end));
+    const left = rest.length - end;
+    if (left >= LENGTH_BYTES) {
+      answer = Buffer.allocUnsafeSlow(needed);
+      filled = rest.copy(answer, 0, end);
+    } else if (left > 0) begun = rest.subarray(end);
   };
 }

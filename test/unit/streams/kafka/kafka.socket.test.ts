@@ -13,7 +13,10 @@ const answer = (body: string): Buffer => {
 describe('wholeAnswers', () => {
   const feed = (chunks: readonly Buffer[]): Buffer[] => {
     const taken: Buffer[] = [];
-    const push = wholeAnswers((bytes) => taken.push(bytes));
+    const push = wholeAnswers(
+      (bytes) => taken.push(bytes),
+      () => expect.unreachable(),
+    );
     chunks.forEach(push);
     return taken;
   };
@@ -27,9 +30,24 @@ describe('wholeAnswers', () => {
     expect(feed([answer('')])).toEqual([answer('')]);
   });
 
+  it.each([
+    ['HTTP', Buffer.from('HTTP/1.1 400 Bad Request')],
+    ['TLS', Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x46])],
+    ['less than none', Buffer.from([0xff, 0xff, 0xff, 0xff, 0x00])],
+  ])('what is no length of an answer is told, and no memory is taken for it: %s', (_, bytes) => {
+    const told: string[] = [];
+    const push = wholeAnswers(
+      () => told.push('answer'),
+      () => told.push('broken'),
+    );
+    push(Buffer.concat([answer('one'), answer('two').subarray(0, 3)]));
+    push(Buffer.concat([answer('two').subarray(3), bytes]));
+    expect(told).toEqual(['answer', 'broken']);
+  });
+
   it('passes on the same bytes wherever they are divided', () => {
     const random = new Random(1);
-    const all = Buffer.concat(Array.from({ length: 200 }, (_each, index) => answer('x'.repeat(index % 37))));
+    const all = Buffer.concat(Array.from({ length: 200 }, (_each, index) => answer('x'.repeat(index % 7 === 0 ? 300 : index % 37))));
     for (let round = 0; round < 50; round++) {
       const chunks: Buffer[] = [];
       for (let at = 0; at < all.length;) {
@@ -69,6 +87,14 @@ describe('createSocket', () => {
     peer.end(answer('half').subarray(0, 6));
     await closed;
     expect(taken).toEqual([answer('whole').toString()]);
+  });
+
+  it('a server that does not speak Kafka is told apart', async () => {
+    const { socket, peer } = await connected();
+    const failed = new Promise((resolve) => socket.on('error', resolve));
+    socket.on('data', () => expect.unreachable());
+    peer.write('HTTP/1.1 400 Bad Request\r\n\r\n');
+    expect(await failed).toMatchObject({ code: 'UNREACHABLE', message: expect.stringContaining('does not speak the Kafka protocol') });
   });
 
   it('an error tells of each write to a connection that is closed, as Node itself does not', async () => {

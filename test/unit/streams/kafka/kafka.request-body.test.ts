@@ -1,0 +1,191 @@
+import { Kafka } from 'kafkajs';
+import { createRequire } from 'node:module';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { preparePools, preparingClusters } from '../../../../lib/streams/kafka/kafka.clusters';
+import { ProduceEncoding } from '../../../../lib/streams/kafka/kafka.produce-encoding';
+import { RequestBody } from '../../../../lib/streams/kafka/kafka.request-body';
+import { createSocket } from '../../../../lib/streams/kafka/kafka.socket';
+
+interface Request {
+  readonly encode: () => Promise<{ readonly buffer: Buffer }>;
+}
+interface Protocol {
+  readonly request: Request;
+  readonly response: unknown;
+}
+interface Connection {
+  correlationId: number;
+  connect(): Promise<unknown>;
+  disconnect(): Promise<unknown>;
+  send(protocol: Protocol): Promise<unknown>;
+}
+interface Pool {
+  readonly pool: Connection[];
+}
+type Produce = (args: object) => Protocol;
+interface Broker {
+  lookupRequest: (apiKey: number) => Produce;
+  readonly connectionPool: Pool;
+}
+
+const load = createRequire(__filename);
+const { protocol } = load('kafkajs/src/protocol/requests/produce') as { protocol: (of: { version: number }) => Produce };
+const frame = load('kafkajs/src/protocol/request') as (of: object) => Promise<{ readonly buffer: Buffer }>;
+
+/** kafkajs' own connections to a server that takes everything and answers when it is told to. */
+class Bench {
+  private readonly ends: (() => unknown)[] = [];
+  private readonly received: Buffer[] = [];
+  private socket!: Promise<Socket>;
+  private readonly produce: Produce;
+
+  private constructor(private readonly broker: Broker) {
+    this.produce = broker.lookupRequest(0);
+  }
+
+  static async open(): Promise<Bench> {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const connected = new Promise<Socket>((resolve) => server.once('connection', resolve));
+    const kafka = new Kafka({ brokers: [`127.0.0.1:${port}`], clientId: 'me', logLevel: 0, socketFactory: createSocket });
+    let pool!: Pool;
+    const broker = {
+      lookupRequest: (): Produce => protocol({ version: 7 }),
+      get connectionPool(): Pool {
+        return pool;
+      },
+    };
+    // What kafkajs does: it makes the connections to a broker, which it finds among them later.
+    const withBroker = preparingClusters(kafka, (cluster) => Object.assign(cluster, { findBroker: () => Promise.resolve(broker) }));
+    const own = new ProduceEncoding().of(withBroker);
+    const symbol = Object.getOwnPropertySymbols(own).find(({ description }) => description?.endsWith(':createCluster'))!;
+    const cluster = (own as unknown as Record<symbol, (of: object) => object>)[symbol]!({});
+    preparePools<Pool>(cluster, (each) => (pool = each));
+    await (cluster as { connectionPoolBuilder: { build(of: object): Promise<Pool> } }).connectionPoolBuilder.build({
+      host: '127.0.0.1',
+      port,
+    });
+    const found = await (cluster as { findBroker(): Promise<Broker> }).findBroker();
+    await pool.pool[0]!.connect();
+    const bench = new Bench(found);
+    const socket = await connected;
+    socket.on('data', (bytes: Buffer) => bench.received.push(bytes));
+    bench.socket = Promise.resolve(socket);
+    bench.ends.push(
+      () => socket.destroy(),
+      () => server.close(),
+      () => pool.pool[0]!.disconnect(),
+    );
+    return bench;
+  }
+
+  async close(): Promise<void> {
+    for (const end of this.ends) await end();
+  }
+
+  /** Has kafkajs send one value; resolves with the answer. */
+  send(value: Buffer): { readonly answered: Promise<unknown>; readonly expected: Promise<Buffer> } {
+    const connection = this.broker.connectionPool.pool[0]!;
+    const args = {
+      acks: -1,
+      timeout: 1_000,
+      compression: 0,
+      topicData: [{ topic: 'topic', partitions: [{ partition: 0, firstSequence: 0, messages: [{ value, key: null }] }] }],
+    };
+    const { correlationId } = connection;
+    const theirs = protocol({ version: 7 })(args).request;
+    const expected = frame({ correlationId, clientId: 'me', request: { ...theirs, apiKey: 0, apiVersion: 7 } }).then(
+      ({ buffer }) => buffer,
+    );
+    return { answered: connection.send(this.produce(args)), expected };
+  }
+
+  /** What has arrived, once so much has. */
+  async arrived(bytes: number): Promise<Buffer> {
+    const socket = await this.socket;
+    socket.resume();
+    while (this.received.reduce((sum, { length }) => sum + length, 0) < bytes) await new Promise((resolve) => socket.once('data', resolve));
+    return Buffer.concat(this.received.splice(0));
+  }
+
+  async pause(): Promise<void> {
+    (await this.socket).pause();
+  }
+
+  /** Answers: no topics, not throttled. */
+  async answer(correlationId: number): Promise<void> {
+    const bytes = Buffer.alloc(16);
+    bytes.writeInt32BE(12);
+    bytes.writeInt32BE(correlationId, 4);
+    (await this.socket).write(bytes);
+  }
+}
+
+const value = (length: number, letter: string): Buffer => Buffer.alloc(length, letter);
+
+describe('a request goes around kafkajs', () => {
+  let bench: Bench;
+  // The time is part of a request.
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'], now: 1_234_567_890_123 }));
+  afterEach(async () => {
+    await bench.close();
+    vi.useRealTimers();
+  });
+
+  it.each([
+    ['small', 100],
+    ['just large enough', 16_300],
+    ['large', 900_000],
+    ['larger than what a socket takes at once', 8_000_000],
+  ])('and arrives as kafkajs would have sent it, %s', async (_, length) => {
+    bench = await Bench.open();
+    for (const [id, letter] of ['a', 'b', 'c'].entries()) {
+      const { answered, expected } = bench.send(value(length, letter));
+      const whole = await expected;
+      expect((await bench.arrived(whole.length)).equals(whole)).toBe(true);
+      await bench.answer(id);
+      await answered;
+    }
+  });
+
+  it('nothing else is written to its memory until it was answered', async () => {
+    bench = await Bench.open();
+    await bench.pause();
+    // Written, and neither read nor answered: a producer gives up waiting, and sends the next.
+    const sent = [];
+    for (const [letter, length] of [
+      ['a', 4_100_000],
+      ['b', 4_000_000],
+      ['c', 3_000_000],
+    ] as const) {
+      sent.push(bench.send(value(length, letter)));
+      await new Promise(setImmediate);
+    }
+    const wholes = await Promise.all(sent.map(({ expected }) => expected));
+    const arrived = await bench.arrived(wholes.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const whole of wholes) {
+      expect(arrived.subarray(at, at + whole.length).equals(whole)).toBe(true);
+      at += whole.length;
+    }
+    for (const id of [0, 1, 2]) await bench.answer(id);
+    await Promise.all(sent.map(({ answered }) => answered));
+  });
+});
+
+describe('RequestBody', () => {
+  it('leaves alone connections that look different', () => {
+    expect(RequestBody.around({})).toBeUndefined();
+    expect(RequestBody.around({ pool: [] })).toBeUndefined();
+    expect(RequestBody.around({ pool: [{}] })).toBeUndefined();
+  });
+
+  it('a stand-in that is left is refused by every broker: it begins with a length below zero', () => {
+    const body = RequestBody.around({ pool: [{ socketFactory: () => undefined as never }] })!;
+    const standIn = body.replace(Buffer.alloc(1));
+    expect(standIn.readInt16BE()).toBeLessThan(-1);
+    expect(body.replace(Buffer.alloc(1)).equals(standIn)).toBe(false);
+  });
+});
