@@ -36,14 +36,14 @@ function enter<Args extends unknown[], Result>(context: CallContext, work: (...a
   return work(...args);
 }
 
+/** Where somebody has called from. */
+export type CallerContext = Pick<AsyncResource, 'runInAsyncScope'>;
+
 /**
  * Runs later work as if it were called here: what arrives over a socket would else run in the context in which that socket was
  * opened, with another message's deadline and another request's storage.
  */
-export function callerContext(): <Result>(work: () => Result) => Result {
-  const caller = new AsyncResource('StreambackRequest');
-  return (work) => caller.runInAsyncScope(work);
-}
+export const callerContext = (): CallerContext => new AsyncResource('StreambackRequest');
 
 const outside = new AsyncResource('Streamback');
 

@@ -22,10 +22,10 @@ export function restartHook(
   logger: StreambackLogger = SILENT_LOGGER,
 ): Restarted | undefined {
   if (!onRestart) return undefined;
-  const inCaller = callerContext();
+  const caller = callerContext();
   return (attempt) => {
     // An async function is a callback, too: its rejection would end the process.
-    const told = async (): Promise<void> => inCaller(() => onRestart(attempt));
+    const told = async (): Promise<void> => caller.runInAsyncScope(() => onRestart(attempt));
     told().catch((error: unknown) => logger.error(`The onRestart of '${pattern}' failed: ${String(error)}`));
   };
 }

@@ -1,6 +1,6 @@
+import type { CallerContext } from '../context/call-context';
 import type { Frame } from '../protocol/frame';
 import { newId } from '../protocol/keys';
-import type { CreditWindow } from './credit-window';
 import { PendingRequest, type PendingRequestOwner } from './pending-request';
 import { deadlineExceeded } from './request-errors';
 import type { FeedbackForm } from './request-options';
@@ -51,11 +51,11 @@ export interface GatherSettings {
   readonly deadline: number;
   /** Between the answers of one group, in ms. */
   readonly idleTimeoutMs: number;
-  readonly newWindow: () => CreditWindow;
+  readonly credit: number;
   readonly feedback: FeedbackForm;
   readonly isChosen: boolean;
   /** Has its reader told in the context that it asked in. */
-  readonly within?: (work: () => void) => void;
+  readonly within?: CallerContext;
 }
 
 interface Part {
@@ -83,8 +83,8 @@ export class GatherRequest extends PendingRequest {
     private readonly gathering: { next(result: unknown): void; error(error: unknown): void; complete(): void },
     private readonly settings: GatherSettings,
   ) {
-    const { deadline, newWindow, owner, feedback, isChosen, within } = settings;
-    super(newId(), pattern, gathering, deadline, Infinity, newWindow(), owner, { feedback, isChosen, within });
+    const { deadline, credit, owner, feedback, isChosen, within } = settings;
+    super(newId(), pattern, gathering, deadline, Infinity, credit, owner, { feedback, isChosen, within });
     this.groups = wish.groups && new Set(wish.groups);
   }
 
@@ -121,7 +121,7 @@ export class GatherRequest extends PendingRequest {
   }
 
   private begin(group: string | null): Part {
-    const { owner, idleTimeoutMs, newWindow } = this.settings;
+    const { owner, idleTimeoutMs, credit } = this.settings;
     const values: unknown[] = [];
     const observer = {
       next: (value: unknown): void => void values.push(value),
@@ -130,7 +130,7 @@ export class GatherRequest extends PendingRequest {
     };
     const key = `${this.id} ${group}`;
     const form = { feedback: this.feedback, isChosen: true, isPart: true };
-    const request = new PendingRequest(this.id, this.pattern, observer, Infinity, idleTimeoutMs, newWindow(), owner, form, key);
+    const request = new PendingRequest(this.id, this.pattern, observer, Infinity, idleTimeoutMs, credit, owner, form, key);
     request.wasSent = true;
     request.acknowledged();
     const part: Part = { group, request, values, hasEnded: false };

@@ -1,3 +1,4 @@
+import type { CallerContext } from '../context/call-context';
 import type { FrameOrderOptions } from './frame-order';
 import type { FeedbackForm } from './request-options';
 
@@ -10,7 +11,7 @@ export interface PendingRequestForm extends Omit<FrameOrderOptions, 'followsRest
   /** It is not read yet: what comes stays in its list, for this process or another. @default false */
   readonly waitsToBeRead?: boolean | undefined;
   /** Has its reader told in the context that it asked in. @default the one that its frames come in, as for a lane, which is awaited anyway */
-  readonly within?: ((work: () => void) => void) | undefined;
+  readonly within?: CallerContext | undefined;
   /** It stands for one group of a request that others answer as well. @default false */
   readonly isPart?: boolean | undefined;
 }

@@ -3,7 +3,7 @@ import { numbersOf, type Frame } from '../protocol/frame';
 import type { Expiring } from '../common/deadlines';
 import { feedbackTopicOf } from '../protocol/keys';
 import type { AnswerObserver } from './answer-observer';
-import type { CreditWindow } from './credit-window';
+import { CreditWindow, type CreditBudget } from './credit-window';
 import { FrameOrder } from './frame-order';
 import type { PendingRequestForm } from './pending-request-form';
 import { remoteError } from './remote-error';
@@ -12,6 +12,8 @@ import type { FeedbackForm } from './request-options';
 
 /** What a request needs of its producer. */
 export interface PendingRequestOwner {
+  /** What the windows of all its requests may grow by. */
+  readonly budget: CreditBudget;
   now(): number;
   /** The request is over: for whatever reason, once. `cancel`: its handler may still be running. */
   onOver(request: PendingRequest, cancel: boolean): void;
@@ -43,15 +45,19 @@ export class PendingRequest implements Expiring {
   private isUncertain = false;
   private unread = 0;
   private isPaused = false;
-  private readonly order: FrameOrder;
+  /** Made with the first frame, as the window is: most of the requests that are in flight wait for it. */
+  private order?: FrameOrder;
+  private window?: CreditWindow;
   private waitingFor: WaitingFor = 'broker';
-  private lastActivity: number;
+  /** When the last frame came, or it was made; epoch ms. */
+  activeAt: number;
   private over = false;
   /** Its reader wants no more, maybe while it is given its last answers. */
   private isClosed = false;
 
   /**
    * @param deadline epoch ms, or Infinity
+   * @param credit answers that its consumer may be ahead of its reader at first
    * @param key what its producer knows it by
    */
   constructor(
@@ -60,15 +66,14 @@ export class PendingRequest implements Expiring {
     private readonly observer: AnswerObserver,
     readonly deadline: number,
     private readonly idleTimeoutMs: number,
-    private readonly window: CreditWindow,
+    private readonly credit: number,
     private readonly owner: PendingRequestOwner,
     private readonly form: PendingRequestForm = {},
     readonly key = id,
   ) {
-    this.lastActivity = owner.now();
+    this.activeAt = owner.now();
     this.feedback = form.feedback ?? 'inbox';
     this.isRead = !form.waitsToBeRead;
-    this.order = new FrameOrder({ fromGroup: form.fromGroup, midway: form.midway, followsRestarts: observer.restart !== undefined });
   }
 
   /** The list that its answers travel in, where they do. */
@@ -103,7 +108,7 @@ export class PendingRequest implements Expiring {
 
   /** Whether it was answered in Python's frames. */
   get isPlain(): boolean {
-    return this.order.isPlain;
+    return this.order?.isPlain ?? false;
   }
 
   get isOver(): boolean {
@@ -111,43 +116,38 @@ export class PendingRequest implements Expiring {
   }
 
   get instance(): string | undefined {
-    return this.order.instance;
+    return this.order?.instance;
   }
 
   get attempt(): number {
-    return this.order.currentAttempt;
-  }
-
-  /** When the last frame came, or it was made; epoch ms. */
-  get activeAt(): number {
-    return this.lastActivity;
+    return this.order?.currentAttempt ?? 0;
   }
 
   /** Whether its consumer waits for credit. */
   get isStarving(): boolean {
-    return this.window.isStarving;
+    return this.window?.isStarving ?? false;
   }
 
   /** The credit that stands granted. */
   get upTo(): number {
-    return this.window.upTo;
+    return this.window?.upTo ?? this.credit;
   }
 
   /** Whether its reader is far behind a service that knows no credit. */
   get isFull(): boolean {
-    return this.order.isPlain && this.unread >= MAX_UNREAD;
+    return this.isPlain && this.unread >= MAX_UNREAD;
   }
 
   get expiresAt(): number {
     if (this.isPaused) return this.deadline;
-    return Math.min(this.deadline, this.lastActivity + this.idleTimeoutMs);
+    return Math.min(this.deadline, this.activeAt + this.idleTimeoutMs);
   }
 
   /** Its reader is here: from now on answers come, and are waited for. */
   listen(): void {
     if (this.isRead || this.over) return;
     this.isRead = true;
-    this.lastActivity = this.owner.now();
+    this.activeAt = this.owner.now();
     this.owner.onListen(this);
   }
 
@@ -158,7 +158,7 @@ export class PendingRequest implements Expiring {
 
   /** The connection was cut inside a pop: numbered frames show themselves what is missing, as soon as another comes. */
   onUncertain(): void {
-    if (this.order.runs > 0 && !this.order.isPlain) this.isUncertain = true;
+    if (this.order && this.order.runs > 0 && !this.isPlain) this.isUncertain = true;
     else this.fail(uncertain(this.pattern));
   }
 
@@ -169,29 +169,31 @@ export class PendingRequest implements Expiring {
 
   /** It could not be published; answers prove the opposite. */
   unpublished(error: unknown): void {
-    if (this.order.instance === undefined) this.fail(error);
+    if (this.instance === undefined) this.fail(error);
   }
 
   onFrame(frame: Frame): void {
     if (this.over) return;
-    const { runs, hasEmitted, currentAttempt: before } = this.order;
-    const followed = this.order.instance;
-    const verdict = this.order.accept(frame);
+    const { fromGroup, midway } = this.form;
+    const order = (this.order ??= new FrameOrder({ fromGroup, midway, followsRestarts: this.observer.restart !== undefined }));
+    const window = (this.window ??= new CreditWindow(this.credit, this.owner.budget));
+    const { runs, hasEmitted, currentAttempt: before, instance: followed } = order;
+    const verdict = order.accept(frame);
     this.noteUnfollowed(frame.instance);
     this.noteUnfollowed(followed);
     if (verdict === 'drop') return;
     if (verdict !== 'deliver') return this.fail(verdict);
     this.isUncertain = false;
-    if (this.order.runs !== runs && runs > 0) this.window.restart();
-    else if (this.order.runs !== runs && frame.seq) this.window.startAt(frame.seq);
-    if (this.order.runs !== runs && hasEmitted) {
+    if (order.runs !== runs && runs > 0) window.restart();
+    else if (order.runs !== runs && frame.seq) window.startAt(frame.seq);
+    if (order.runs !== runs && hasEmitted) {
       // A lane drops what was not read of the old attempt.
       this.unread = 0;
-      this.observer.restart?.(this.order.currentAttempt, before);
+      this.observer.restart?.(order.currentAttempt, before);
     }
     if (this.isOver) return;
-    this.window.onFrame(frame.bytes, numbersOf(frame));
-    this.lastActivity = this.owner.now();
+    window.onFrame(frame.bytes, numbersOf(frame));
+    this.activeAt = this.owner.now();
     this.group = frame.sourceGroup;
     this.waitingFor = frame.event === 'accepted' ? 'first-answer' : 'next-answer';
     if (frame.event === 'response_end_with_error') {
@@ -220,12 +222,12 @@ export class PendingRequest implements Expiring {
 
   /** Has its reader told something. */
   protected tell(work: () => void): void {
-    if (this.form.within) this.form.within(work);
+    if (this.form.within) this.form.within.runInAsyncScope(work);
     else work();
   }
 
   private noteUnfollowed(instance: string | undefined): void {
-    if (instance === undefined || instance === this.order.instance) return;
+    if (instance === undefined || instance === this.instance) return;
     this.unfollowed ??= new Set();
     if (this.unfollowed.size < MAX_CONSUMERS) this.unfollowed.add(instance);
   }
@@ -235,7 +237,7 @@ export class PendingRequest implements Expiring {
     this.unread -= answers;
     if (this.isPaused && this.unread <= MAX_UNREAD / 2) {
       this.isPaused = false;
-      this.lastActivity = this.owner.now();
+      this.activeAt = this.owner.now();
       if (!this.over) this.owner.onRoom(this);
     }
     this.consumed(answers);
@@ -243,7 +245,7 @@ export class PendingRequest implements Expiring {
 
   private consumed(numbers: number): void {
     if (this.over) return;
-    const upTo = this.window.onRead(numbers);
+    const upTo = this.window?.onRead(numbers);
     if (upTo !== undefined) this.owner.onGrant(this, upTo);
   }
 
@@ -252,10 +254,10 @@ export class PendingRequest implements Expiring {
    * left to the next run (F2).
    */
   consumerLost(): void {
-    if (this.order.hasEmitted && !this.observer.restart)
+    if (this.order?.hasEmitted && !this.observer.restart)
       return this.fail(new StreambackLaneError('CONSUMER_LOST', `The process that answered '${this.pattern}' is gone`));
-    const { instance } = this.order;
-    this.order.forget();
+    const { instance } = this;
+    this.order?.forget();
     // It may only have been slow: should the request end before it is heard of again, it is told, too.
     this.noteUnfollowed(instance);
     this.waitingFor = 'consumer';
@@ -265,8 +267,8 @@ export class PendingRequest implements Expiring {
     const { pattern, waitingFor, idleTimeoutMs } = this;
     const deadlinePassed = this.owner.now() >= this.deadline;
     if (this.isUncertain && !deadlinePassed) return this.fail(uncertain(pattern));
-    const { droppedGroup } = this.order;
-    const note = droppedGroup === undefined ? undefined : answersDropped(droppedGroup, this.form.fromGroup);
+    const dropped = this.order?.droppedGroup;
+    const note = dropped === undefined ? undefined : answersDropped(dropped, this.form.fromGroup);
     this.fail(deadlinePassed ? deadlineExceeded(pattern, waitingFor, note) : idleTimeout(pattern, waitingFor, idleTimeoutMs, note));
   }
 
@@ -290,7 +292,7 @@ export class PendingRequest implements Expiring {
 
   private finish(cancel: boolean): void {
     this.over = true;
-    this.window.close();
+    this.window?.close();
     this.owner.onOver(this, cancel);
   }
 }

@@ -7,7 +7,7 @@ import { idOfFeedbackTopic, newId } from '../protocol/keys';
 import type { MainStream } from '../streams/main-stream';
 import { Deadlines } from '../common/deadlines';
 import { restartHook, tellingRestarts, type AnswerObserver } from './answer-observer';
-import { CreditWindow, type CreditBudget } from './credit-window';
+import type { CreditBudget } from './credit-window';
 import { acknowledgement, type Settled } from './handed-over';
 import { GatherRequest, type GatherObserver, type GatherOwner, type GatherWish } from './gather-request';
 import { Lane } from './lane';
@@ -34,7 +34,7 @@ export class Producer implements GatherOwner {
   private readonly control?: RemoteControl;
   private readonly lists?: ListReading;
   private readonly finder?: ListFinder;
-  private readonly budget: CreditBudget = { bytes: CREDIT_BUDGET_BYTES };
+  readonly budget: CreditBudget = { bytes: CREDIT_BUDGET_BYTES };
   private resumed = 0;
 
   /** @param feedback what answers come by; without it only events can be sent */
@@ -97,7 +97,7 @@ export class Producer implements GatherOwner {
       observer.pulls ? observer : tellingRestarts(observer, restartHook(pattern, options, this.options.logger)),
       deadline,
       options.idleTimeoutMs ?? defaults.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
-      new CreditWindow(options.credit ?? defaults.credit ?? DEFAULT_CREDIT, this.budget),
+      options.credit ?? defaults.credit ?? DEFAULT_CREDIT,
       this,
       {
         feedback,
@@ -119,7 +119,7 @@ export class Producer implements GatherOwner {
       owner: this,
       deadline: Math.min(this.now() + wish.timeoutMs, currentCall()?.deadline ?? Infinity),
       idleTimeoutMs: options.idleTimeoutMs ?? defaults.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
-      newWindow: () => new CreditWindow(options.credit ?? defaults.credit ?? DEFAULT_CREDIT, this.budget),
+      credit: options.credit ?? defaults.credit ?? DEFAULT_CREDIT,
       feedback: chosen ?? (this.finder?.isKnown(pattern) ? 'list' : 'inbox'),
       isChosen: chosen !== undefined,
     });
@@ -150,7 +150,7 @@ export class Producer implements GatherOwner {
         observer,
         timeoutMs === undefined ? Infinity : this.now() + timeoutMs,
         idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
-        new CreditWindow(options.credit ?? defaults.credit ?? DEFAULT_CREDIT, this.budget),
+        options.credit ?? defaults.credit ?? DEFAULT_CREDIT,
         this,
         { feedback: 'list', isChosen: true, fromGroup: options.fromGroup ?? defaults.fromGroup, midway: true, waitsToBeRead: true },
         // Its sender may be this process, and read it as well.

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { StreambackLaneError, StreambackPublishError } from '../../../lib/common/errors';
-import { CreditWindow } from '../../../lib/producer/credit-window';
 import { GatherRequest, type GatherResult } from '../../../lib/producer/gather-request';
 import type { PendingRequest } from '../../../lib/producer/pending-request';
 import type { Frame } from '../../../lib/protocol/frame';
@@ -25,10 +24,11 @@ function setup(wish: { groups?: string[]; count?: number } = { groups: ['a', 'b'
     {
       deadline: clock.now() + 5_000,
       idleTimeoutMs: 1_000,
-      newWindow: () => new CreditWindow(credit, { bytes: 1_000_000 }),
+      credit,
       feedback: 'inbox',
       isChosen: false,
       owner: {
+        budget: { bytes: 1_000_000 },
         now: () => clock.now(),
         onOver: (each, cancel) => over.push(`${each === request ? 'whole' : each.group} ${cancel}`),
         onGrant: (each, upTo) => grants.push(`${each.instance} ${upTo}`),

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { StreambackLaneError } from '../../../lib/common/errors';
-import { CreditWindow } from '../../../lib/producer/credit-window';
 import { PendingRequest } from '../../../lib/producer/pending-request';
 import type { Frame } from '../../../lib/protocol/frame';
 import { ManualClock } from '../../support/manual-clock';
@@ -27,8 +26,9 @@ function setup({ timeoutMs = Infinity, idleTimeoutMs = 60_000, onRestart }: Setu
     },
     clock.now() + timeoutMs,
     idleTimeoutMs,
-    new CreditWindow(256, { bytes: 1_000_000 }),
+    256,
     {
+      budget: { bytes: 1_000_000 },
       now: () => clock.now(),
       onOver: (_request, cancel) => over.push(cancel),
       onGrant: (_request, upTo) => grants.push(upTo),
