@@ -8,8 +8,8 @@ export const MAX_BATCH_MESSAGES = 1_000;
 export const MAX_BATCH_BYTES = 8_000_000;
 /** The most bytes for one partition in a request: brokers refuse a record batch beyond `message.max.bytes`, 1,048,588 by default. */
 export const MAX_PARTITION_BYTES = 900_000;
-/** So many keyless messages in a row go to one partition: a record batch is worth filling, and partitions are to share what comes at once. */
-const KEYLESS_RUN = 64;
+/** So much in a row without a key goes to one partition: a record batch is worth filling, and partitions are to share what comes at once. */
+const KEYLESS_RUN = { messages: 64, bytes: 262_144 };
 /** What a record takes beside its key, value and headers, at most. */
 const RECORD_OVERHEAD_BYTES = 48;
 
@@ -95,11 +95,13 @@ export class PublishQueue {
     const batch: PendingMessage[] = [];
     const bytesOf = new Map<PublishTopic, number[]>();
     let bytes = 0;
+    let run = { turn: 0, messages: 0, bytes: 0 };
     for (let message; batch.length < MAX_BATCH_MESSAGES && (message = this.items.peek()); this.items.shift()) {
       if (message.done) continue;
       const { topic, record } = message;
       // The partition is chosen once: kafkajs would choose anew for each try, and lose what it thinks was sent.
-      if (record.partition === undefined) place(message, Math.floor(batch.length / KEYLESS_RUN));
+      if (run.messages === KEYLESS_RUN.messages || run.bytes >= KEYLESS_RUN.bytes) run = { turn: run.turn + 1, messages: 0, bytes: 0 };
+      if (record.partition === undefined) place(message, run.turn);
       const partition = record.partition!;
       let partitions = bytesOf.get(topic);
       if (!partitions) bytesOf.set(topic, (partitions = []));
@@ -112,6 +114,8 @@ export class PublishQueue {
       }
       partitions[partition] = inPartition + message.bytes;
       bytes += message.bytes;
+      run.messages += 1;
+      run.bytes += message.bytes;
       batch.push(message);
     }
     for (const topic of bytesOf.keys()) topic.turn++;

@@ -51,3 +51,15 @@ it('gives up from the front what is past its time, and goes past what is done', 
   expect(queue.take()).toEqual([messages[2]]);
   expect(queue.size).toBe(0);
 });
+
+it('large messages without a key share the partitions, so that one request takes many', () => {
+  const queue = new PublishQueue();
+  for (let i = 0; i < 60; i++) queue.push(Object.assign(message(Buffer.alloc(1)), { bytes: 66_000 }));
+  const partitions = queue.take().map(({ record }) => record.partition!);
+  const runs = partitions.filter((partition, at) => partition !== partitions[at - 1]);
+  // 256 KB in a row to each, up to 900 KB for one of them.
+  expect(runs.length).toBeGreaterThanOrEqual(9);
+  expect(new Set(runs.slice(0, 3)).size).toBe(3);
+  expect(partitions.length).toBeGreaterThan(35);
+  for (const partition of [0, 1, 2]) expect(partitions.filter((each) => each === partition).length * 66_000).toBeLessThanOrEqual(900_000);
+});
