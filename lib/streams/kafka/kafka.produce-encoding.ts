@@ -1,7 +1,7 @@
 import type { Kafka, Message } from 'kafkajs';
 import { preparePools, preparingClusters } from './kafka.clusters';
 import { isKnownKafkajs } from './kafka.package';
-import { RequestBody, type ConnectionPool } from './kafka.request-body';
+import { RequestBodies, type ConnectionPool } from './kafka.request-bodies';
 import { RecordWriter, sizeBatch, type SizedBatch } from './kafka.record-writer';
 import { SpareBuffers } from './kafka.spare-buffers';
 
@@ -85,7 +85,7 @@ interface Cluster {
  */
 export class ProduceEncoding {
   private readonly wrapped = new WeakSet<LookupRequest>();
-  private readonly bodies = new WeakMap<object, RequestBody>();
+  private readonly bodies = new WeakMap<object, RequestBodies>();
   private readonly spare = new SpareBuffers(MAX_SPARE_BYTES);
   private reached = false;
 
@@ -99,8 +99,8 @@ export class ProduceEncoding {
     if (!isKnownKafkajs()) return kafka;
     return preparingClusters<Cluster>(kafka, (cluster) => {
       preparePools<ConnectionPool>(cluster, (pool) => {
-        const body = RequestBody.around(pool);
-        if (body) this.bodies.set(pool, body);
+        const bodies = RequestBodies.around(pool);
+        if (bodies) this.bodies.set(pool, bodies);
       });
       const find = cluster.findBroker?.bind(cluster);
       if (find) cluster.findBroker = async (node) => this.wrap(await find(node));
@@ -120,7 +120,7 @@ export class ProduceEncoding {
     return broker;
   }
 
-  private writing(produce: Produce, body?: RequestBody): Produce {
+  private writing(produce: Produce, bodies?: RequestBodies): Produce {
     this.reached = true;
     return (args) => {
       const topicData = args.topicData.map(withoutRuns);
@@ -129,14 +129,21 @@ export class ProduceEncoding {
       const known = request.apiKey === PRODUCE && request.apiVersion >= FIRST_VERSION && request.apiVersion <= LAST_VERSION;
       if (!known || !isPlain(args)) return protocol;
       let buffer: Buffer | undefined;
+      const allocate = (size: number): Buffer => {
+        // Nothing tells when it may be used again.
+        if (args.acks === 0) return Buffer.allocUnsafe(size);
+        buffer = this.spare.take(size);
+        return buffer.subarray(0, size);
+      };
       const encode = async (): Promise<unknown> => {
-        const bytes = encodeProduce(args.acks, args.timeout, topicData, (size) => (buffer = this.spare.take(size)).subarray(0, size));
+        const bytes = encodeProduce(args.acks, args.timeout, topicData, allocate);
         if (!bytes) return request.encode();
-        return encoded(body && bytes.length >= LEAST_APART_BYTES ? body.replace(bytes) : bytes);
+        return encoded(bodies && bytes.length >= LEAST_APART_BYTES ? bodies.replace(bytes) : bytes);
       };
       // The broker has read all of it. Where no answer comes, it may still be on its way.
       const decode = (answer: unknown): Promise<unknown> => {
         if (buffer) this.spare.giveBack(buffer);
+        buffer = undefined;
         return response.decode(answer);
       };
       return { ...protocol, request: { ...request, encode }, response: { ...response, decode } };

@@ -28,7 +28,10 @@ export function honest(socket: Socket): Socket {
   const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
   return Object.assign(socket, {
     on: (event: string, listener: (...args: never[]) => void) =>
-      on(event, event === 'data' ? wholeAnswers(listener as (bytes: Buffer) => void, () => socket.destroy(notKafka())) : listener),
+      on(
+        event,
+        event === 'data' ? wholeAnswers(listener as (bytes: Buffer) => void, (cause) => socket.destroy(notKafka(cause))) : listener,
+      ),
     write: (...args: unknown[]) => {
       if (socket.destroyed)
         process.nextTick(() => socket.emit('error', new StreambackConnectionError('UNREACHABLE', 'The connection is closed')));
@@ -37,28 +40,28 @@ export function honest(socket: Socket): Socket {
   });
 }
 
-const notKafka = (): StreambackConnectionError =>
-  new StreambackConnectionError('UNREACHABLE', 'What answers does not speak the Kafka protocol');
+const notKafka = (cause: unknown): StreambackConnectionError =>
+  new StreambackConnectionError('UNREACHABLE', 'What answers does not speak the Kafka protocol', { cause });
 
 /**
  * Gives `take` whole answers, as soon as they are. One that comes in many chunks is put together as they come: kept until its end, each
  * would live long enough to be collected late.
- * @param onBroken told of a length that no answer has: what follows cannot be understood
+ * @param onBroken told of a length that no answer has, or what `take` has thrown: what follows cannot be understood
  */
-export function wholeAnswers(take: (bytes: Buffer) => void, onBroken: () => void): (chunk: Buffer) => void {
+export function wholeAnswers(take: (bytes: Buffer) => void, onBroken: (cause?: unknown) => void): (chunk: Buffer) => void {
   /** What came of the next answer's length. */
   let begun: Buffer | undefined;
   let answer: Buffer | undefined;
   let filled = 0;
   return (chunk) => {
+    let completed: Buffer | undefined;
     let rest = chunk;
     if (answer) {
       const added = chunk.copy(answer, filled);
       filled += added;
       if (filled < answer.length) return;
-      const whole = answer;
+      completed = answer;
       answer = undefined;
-      take(whole);
       rest = chunk.subarray(added);
     }
     if (begun) rest = Buffer.concat([begun, rest]);
@@ -67,14 +70,22 @@ export function wholeAnswers(take: (bytes: Buffer) => void, onBroken: () => void
     let needed = 0;
     for (; rest.length - end >= LENGTH_BYTES; end += needed) {
       needed = LENGTH_BYTES + rest.readInt32BE(end);
-      if (needed < LENGTH_BYTES || needed > MAX_ANSWER_BYTES) return onBroken();
-      if (rest.length - end < needed) break;
+      if (rest.length - end < needed || !isLength(needed)) break;
     }
-    if (end > 0) take(rest.subarray(0, end));
     const left = rest.length - end;
-    if (left >= LENGTH_BYTES) {
+    const isBroken = left >= LENGTH_BYTES && !isLength(needed);
+    if (left >= LENGTH_BYTES && !isBroken) {
       answer = Buffer.allocUnsafeSlow(needed);
       filled = rest.copy(answer, 0, end);
     } else if (left > 0) begun = rest.subarray(end);
+    try {
+      if (completed) take(completed);
+      if (end > 0) take(rest.subarray(0, end));
+      if (isBroken) onBroken();
+    } catch (error) {
+      onBroken(error);
+    }
   };
 }
+
+const isLength = (needed: number): boolean => needed >= LENGTH_BYTES && needed <= MAX_ANSWER_BYTES;

@@ -11,6 +11,8 @@ export class SpareBuffers {
 
   /** A buffer of so many bytes or more, with whatever was in it. */
   take(size: number): Buffer {
+    // It would not be kept.
+    if (size > this.maxBytes) return Buffer.allocUnsafeSlow(size);
     const at = this.spare.findIndex(({ length }) => length >= size);
     if (at < 0) return Buffer.allocUnsafeSlow(Math.max(LEAST_BYTES, 2 ** Math.ceil(Math.log2(size))));
     const [buffer] = this.spare.splice(at, 1);

@@ -42,7 +42,21 @@ describe('wholeAnswers', () => {
     );
     push(Buffer.concat([answer('one'), answer('two').subarray(0, 3)]));
     push(Buffer.concat([answer('two').subarray(3), bytes]));
-    expect(told).toEqual(['answer', 'broken']);
+    expect(told).toEqual(['answer', 'answer', 'broken']);
+  });
+
+  it('what its taker throws is told, and ends nothing else', () => {
+    const cause = new RangeError('too short');
+    const told: unknown[] = [];
+    const push = wholeAnswers(
+      () => {
+        throw cause;
+      },
+      (error) => told.push(error),
+    );
+    push(Buffer.concat([answer(''), answer('next').subarray(0, 5)]));
+    push(answer('next').subarray(5));
+    expect(told).toEqual([cause, cause]);
   });
 
   it('passes on the same bytes wherever they are divided', () => {
@@ -95,6 +109,14 @@ describe('createSocket', () => {
     socket.on('data', () => expect.unreachable());
     peer.write('HTTP/1.1 400 Bad Request\r\n\r\n');
     expect(await failed).toMatchObject({ code: 'UNREACHABLE', message: expect.stringContaining('does not speak the Kafka protocol') });
+  });
+
+  it('an answer too short to be one ends its connection, not the process', async () => {
+    const { socket, peer } = await connected();
+    const failed = new Promise((resolve) => socket.on('error', resolve));
+    socket.on('data', (bytes: Buffer) => bytes.readInt32BE(4));
+    peer.write(answer(''));
+    expect(await failed).toMatchObject({ code: 'UNREACHABLE', cause: expect.any(RangeError) });
   });
 
   it('an error tells of each write to a connection that is closed, as Node itself does not', async () => {

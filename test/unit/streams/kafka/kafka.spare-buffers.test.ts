@@ -17,6 +17,7 @@ it('gives what came back, the smallest that is large enough', () => {
 it('keeps so many bytes at most, and of those the largest', () => {
   const spare = new SpareBuffers(300_000);
   const [small, other, large, huge] = [20_000, 20_000, 200_000, 300_001].map((size) => spare.take(size));
+  expect(huge!.length).toBe(300_001);
   for (const each of [large, small, huge]) spare.giveBack(each!);
   expect([spare.take(1), spare.take(1)]).toEqual([small, large]);
   for (const each of [small, other, large]) spare.giveBack(each!);

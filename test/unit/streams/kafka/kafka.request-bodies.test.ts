@@ -1,10 +1,11 @@
 import { Kafka } from 'kafkajs';
 import { createRequire } from 'node:module';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { preparePools, preparingClusters } from '../../../../lib/streams/kafka/kafka.clusters';
 import { ProduceEncoding } from '../../../../lib/streams/kafka/kafka.produce-encoding';
-import { RequestBody } from '../../../../lib/streams/kafka/kafka.request-body';
+import { RequestBodies } from '../../../../lib/streams/kafka/kafka.request-bodies';
 import { createSocket } from '../../../../lib/streams/kafka/kafka.socket';
 
 interface Request {
@@ -15,7 +16,6 @@ interface Protocol {
   readonly response: unknown;
 }
 interface Connection {
-  correlationId: number;
   connect(): Promise<unknown>;
   disconnect(): Promise<unknown>;
   send(protocol: Protocol): Promise<unknown>;
@@ -39,6 +39,7 @@ class Bench {
   private readonly received: Buffer[] = [];
   private socket!: Promise<Socket>;
   private readonly produce: Produce;
+  private sent = 0;
 
   private constructor(private readonly broker: Broker) {
     this.produce = broker.lookupRequest(0);
@@ -86,15 +87,15 @@ class Bench {
   }
 
   /** Has kafkajs send one value; resolves with the answer. */
-  send(value: Buffer): { readonly answered: Promise<unknown>; readonly expected: Promise<Buffer> } {
+  send(value: Buffer, acks = -1): { readonly answered: Promise<unknown>; readonly expected: Promise<Buffer> } {
     const connection = this.broker.connectionPool.pool[0]!;
     const args = {
-      acks: -1,
+      acks,
       timeout: 1_000,
       compression: 0,
       topicData: [{ topic: 'topic', partitions: [{ partition: 0, firstSequence: 0, messages: [{ value, key: null }] }] }],
     };
-    const { correlationId } = connection;
+    const correlationId = this.sent++;
     const theirs = protocol({ version: 7 })(args).request;
     const expected = frame({ correlationId, clientId: 'me', request: { ...theirs, apiKey: 0, apiVersion: 7 } }).then(
       ({ buffer }) => buffer,
@@ -150,10 +151,20 @@ describe('a request goes around kafkajs', () => {
     }
   });
 
+  it('without acknowledgements as well', async () => {
+    bench = await Bench.open();
+    for (const length of [100, 500_000]) {
+      const { answered, expected } = bench.send(value(length, 'a'), 0);
+      await answered;
+      const whole = await expected;
+      expect((await bench.arrived(whole.length)).equals(whole)).toBe(true);
+    }
+  });
+
   it('nothing else is written to its memory until it was answered', async () => {
     bench = await Bench.open();
     await bench.pause();
-    // Written, and neither read nor answered: a producer gives up waiting, and sends the next.
+    // Neither read nor answered: a producer gives up waiting, and sends the next.
     const sent = [];
     for (const [letter, length] of [
       ['a', 4_100_000],
@@ -161,7 +172,6 @@ describe('a request goes around kafkajs', () => {
       ['c', 3_000_000],
     ] as const) {
       sent.push(bench.send(value(length, letter)));
-      await new Promise(setImmediate);
     }
     const wholes = await Promise.all(sent.map(({ expected }) => expected));
     const arrived = await bench.arrived(wholes.reduce((sum, { length }) => sum + length, 0));
@@ -175,17 +185,57 @@ describe('a request goes around kafkajs', () => {
   });
 });
 
-describe('RequestBody', () => {
+describe('RequestBodies', () => {
+  /** Connections whose sockets keep what is written to them. */
+  function connections() {
+    const pool = [{ socketFactory: () => new PassThrough() as unknown as Socket }];
+    const bodies = RequestBodies.around({ pool })!;
+    const connect = (): Socket => pool[0]!.socketFactory();
+    /** A request as kafkajs writes it: its length, a head, and what stands for its body. */
+    const request = (head: string, standIn: Buffer): Buffer => {
+      const bytes = Buffer.concat([Buffer.alloc(4), Buffer.from(head), standIn]);
+      bytes.writeInt32BE(bytes.length - 4);
+      return bytes;
+    };
+    const written = (socket: Socket): string => String(socket.read() ?? '');
+    return { bodies, connect, request, written };
+  }
+  const whole = (head: string, body: string): string => `\0\0\0${String.fromCharCode(head.length + body.length)}${head}${body}`;
+
   it('leaves alone connections that look different', () => {
-    expect(RequestBody.around({})).toBeUndefined();
-    expect(RequestBody.around({ pool: [] })).toBeUndefined();
-    expect(RequestBody.around({ pool: [{}] })).toBeUndefined();
+    expect(RequestBodies.around({})).toBeUndefined();
+    expect(RequestBodies.around({ pool: [] })).toBeUndefined();
+    expect(RequestBodies.around({ pool: [{}] })).toBeUndefined();
   });
 
-  it('a stand-in that is left is refused by every broker: it begins with a length below zero', () => {
-    const body = RequestBody.around({ pool: [{ socketFactory: () => undefined as never }] })!;
-    const standIn = body.replace(Buffer.alloc(1));
-    expect(standIn.readInt16BE()).toBeLessThan(-1);
-    expect(body.replace(Buffer.alloc(1)).equals(standIn)).toBe(false);
+  it('several requests may wait to be written, as where a broker throttles, and are so in any order', () => {
+    const { bodies, connect, request, written } = connections();
+    const socket = connect();
+    const [one, two] = ['one', 'two'].map((body) => request(`head ${body} `, bodies.replace(Buffer.from(body))));
+    socket.write('another');
+    expect(written(socket)).toBe('another');
+    socket.write(two!);
+    expect(written(socket)).toBe(whole('head two ', 'two'));
+    socket.write(one!);
+    expect(written(socket)).toBe(whole('head one ', 'one'));
+    expect(socket.writableCorked).toBe(0);
+  });
+
+  it('what was given up with a connection is not held beyond the next one', () => {
+    const { bodies, connect, request, written } = connections();
+    connect();
+    const standIn = bodies.replace(Buffer.from('given up'));
+    const socket = connect();
+    const bytes = request('head', standIn);
+    socket.write(bytes);
+    expect(written(socket)).toBe(String(bytes));
+  });
+
+  it('a broker refuses what is left of a stand-in: a name longer than the request, and fewer topics than none', () => {
+    const { bodies } = connections();
+    const standIn = bodies.replace(Buffer.alloc(1));
+    expect(standIn.readInt16BE()).toBeGreaterThan(standIn.length);
+    expect(standIn.readInt32BE(8)).toBeLessThan(-1);
+    expect(bodies.replace(Buffer.alloc(1)).equals(standIn)).toBe(false);
   });
 });
