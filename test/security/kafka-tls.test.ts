@@ -63,8 +63,10 @@ describeWith(['own-kafka'], 'Kafka with TLS and SASL', () => {
   describe.each(MECHANISMS)('%s', (mechanism) => {
     it('logs in, publishes and consumes', async () => {
       const stream = open(mechanism, PASSWORD, trusting());
+      expect(await roundTrip(stream, 'hello')).toBe('hello');
       // What is large takes another way to the socket.
-      for (const text of ['hello', 'hello'.repeat(100_000)]) expect((await roundTrip(stream, text)) === text).toBe(true);
+      const large = 'hello'.repeat(100_000);
+      expect((await roundTrip(stream, large)) === large).toBe(true);
       await stream.close();
     });
 

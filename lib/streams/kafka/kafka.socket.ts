@@ -81,10 +81,10 @@ export function wholeAnswers(take: (bytes: Buffer) => void, onBroken: (cause?: u
     try {
       if (completed) take(completed);
       if (end > 0) take(rest.subarray(0, end));
-      if (isBroken) onBroken();
     } catch (error) {
-      onBroken(error);
+      return onBroken(error);
     }
+    if (isBroken) onBroken();
   };
 }
 

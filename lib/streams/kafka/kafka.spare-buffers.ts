@@ -3,7 +3,8 @@ const LEAST_BYTES = 16_384;
 
 /** Buffers that are used again: what is written anew each time need neither be asked of the system nor collected. */
 export class SpareBuffers {
-  private spare: Buffer[] = [];
+  /** From the smallest on. */
+  private readonly spare: Buffer[] = [];
   private bytes = 0;
 
   /** @param maxBytes what is kept at most, together */

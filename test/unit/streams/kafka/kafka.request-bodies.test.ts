@@ -1,6 +1,7 @@
 import { Kafka } from 'kafkajs';
+import { once } from 'node:events';
 import { createRequire } from 'node:module';
-import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { preparePools, preparingClusters } from '../../../../lib/streams/kafka/kafka.clusters';
@@ -35,14 +36,19 @@ const frame = load('kafkajs/src/protocol/request') as (of: object) => Promise<{ 
 
 /** kafkajs' own connections to a server that takes everything and answers when it is told to. */
 class Bench {
-  private readonly ends: (() => unknown)[] = [];
   private readonly received: Buffer[] = [];
-  private socket!: Promise<Socket>;
   private readonly produce: Produce;
   private sent = 0;
 
-  private constructor(private readonly broker: Broker) {
+  /** @param peer the server's end */
+  private constructor(
+    broker: Broker,
+    private readonly connection: Connection,
+    private readonly server: Server,
+    private readonly peer: Socket,
+  ) {
     this.produce = broker.lookupRequest(0);
+    peer.on('data', (bytes: Buffer) => this.received.push(bytes));
   }
 
   static async open(): Promise<Bench> {
@@ -69,26 +75,19 @@ class Bench {
       port,
     });
     const found = await (cluster as { findBroker(): Promise<Broker> }).findBroker();
-    await pool.pool[0]!.connect();
-    const bench = new Bench(found);
-    const socket = await connected;
-    socket.on('data', (bytes: Buffer) => bench.received.push(bytes));
-    bench.socket = Promise.resolve(socket);
-    bench.ends.push(
-      () => socket.destroy(),
-      () => server.close(),
-      () => pool.pool[0]!.disconnect(),
-    );
-    return bench;
+    const connection = pool.pool[0]!;
+    await connection.connect();
+    return new Bench(found, connection, server, await connected);
   }
 
   async close(): Promise<void> {
-    for (const end of this.ends) await end();
+    this.peer.destroy();
+    this.server.close();
+    await this.connection.disconnect();
   }
 
   /** Has kafkajs send one value; resolves with the answer. */
   send(value: Buffer, acks = -1): { readonly answered: Promise<unknown>; readonly expected: Promise<Buffer> } {
-    const connection = this.broker.connectionPool.pool[0]!;
     const args = {
       acks,
       timeout: 1_000,
@@ -100,27 +99,27 @@ class Bench {
     const expected = frame({ correlationId, clientId: 'me', request: { ...theirs, apiKey: 0, apiVersion: 7 } }).then(
       ({ buffer }) => buffer,
     );
-    return { answered: connection.send(this.produce(args)), expected };
+    return { answered: this.connection.send(this.produce(args)), expected };
   }
 
   /** What has arrived, once so much has. */
   async arrived(bytes: number): Promise<Buffer> {
-    const socket = await this.socket;
-    socket.resume();
-    while (this.received.reduce((sum, { length }) => sum + length, 0) < bytes) await new Promise((resolve) => socket.once('data', resolve));
+    this.peer.resume();
+    while (this.received.reduce((sum, { length }) => sum + length, 0) < bytes) await once(this.peer, 'data');
     return Buffer.concat(this.received.splice(0));
   }
 
-  async pause(): Promise<void> {
-    (await this.socket).pause();
+  /** Reads nothing until it is asked for what has {@link arrived}. */
+  pause(): void {
+    this.peer.pause();
   }
 
   /** Answers: no topics, not throttled. */
-  async answer(correlationId: number): Promise<void> {
+  answer(correlationId: number): void {
     const bytes = Buffer.alloc(16);
     bytes.writeInt32BE(12);
     bytes.writeInt32BE(correlationId, 4);
-    (await this.socket).write(bytes);
+    this.peer.write(bytes);
   }
 }
 
@@ -146,7 +145,7 @@ describe('a request goes around kafkajs', () => {
       const { answered, expected } = bench.send(value(length, letter));
       const whole = await expected;
       expect((await bench.arrived(whole.length)).equals(whole)).toBe(true);
-      await bench.answer(id);
+      bench.answer(id);
       await answered;
     }
   });
@@ -163,7 +162,7 @@ describe('a request goes around kafkajs', () => {
 
   it('nothing else is written to its memory until it was answered', async () => {
     bench = await Bench.open();
-    await bench.pause();
+    bench.pause();
     // Neither read nor answered: a producer gives up waiting, and sends the next.
     const sent = [];
     for (const [letter, length] of [
@@ -180,7 +179,7 @@ describe('a request goes around kafkajs', () => {
       expect(arrived.subarray(at, at + whole.length).equals(whole)).toBe(true);
       at += whole.length;
     }
-    for (const id of [0, 1, 2]) await bench.answer(id);
+    for (const id of [0, 1, 2]) bench.answer(id);
     await Promise.all(sent.map(({ answered }) => answered));
   });
 });

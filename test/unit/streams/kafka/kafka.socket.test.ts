@@ -34,7 +34,7 @@ describe('wholeAnswers', () => {
     ['HTTP', Buffer.from('HTTP/1.1 400 Bad Request')],
     ['TLS', Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x46])],
     ['less than none', Buffer.from([0xff, 0xff, 0xff, 0xff, 0x00])],
-  ])('what is no length of an answer is told, and no memory is taken for it: %s', (_, bytes) => {
+  ])('what is no length of an answer is told, after the answers before it: %s', (_, bytes) => {
     const told: string[] = [];
     const push = wholeAnswers(
       () => told.push('answer'),
