@@ -9,29 +9,30 @@ const LENGTH_BYTES = 4;
 /** Far beyond what is asked for: a fetch brings 10 MB, or one record. Read as a length, the first bytes of TLS and of HTTP are more. */
 const MAX_ANSWER_BYTES = 268_435_456;
 
-/** kafkajs' own sockets, made {@link honest}. */
-export function createSocket({ host, port, ssl, onConnect }: ISocketFactoryArgs): Socket {
-  const socket = ssl
-    ? connectTls({ host, port, ...(isIP(host) ? {} : { servername: host }), ...ssl }, onConnect)
-    : connect({ host, port }, onConnect);
-  socket.setKeepAlive(true, KEEP_ALIVE_DELAY_MS);
-  return honest(socket);
-}
+/** What is read at once, into the same memory each time. */
+const READ_BYTES = 65_536;
 
 /**
- * Keeps from kafkajs what makes it wait for answers that cannot come. It keeps the first half of an answer whose connection broke,
- * puts the next connection's bytes behind it, and understands none of them: so only whole answers reach it. And where two requests
- * open a connection at once it may write to the one that broke, which Node passes over in silence: so that is an error.
+ * kafkajs' own sockets, which keep from it what makes it wait for answers that cannot come. It keeps the first half of an answer whose
+ * connection broke, puts the next connection's bytes behind it, and understands none of them: so only whole answers reach it. And where
+ * two requests open a connection at once it may write to the one that broke, which Node passes over in silence: so that is an error.
  */
-export function honest(socket: Socket): Socket {
-  const on = socket.on.bind(socket) as (event: string, listener: (...args: never[]) => void) => Socket;
+export function createSocket({ host, port, ssl, onConnect }: ISocketFactoryArgs): Socket {
+  const receive = wholeAnswers(
+    (answers) => socket.emit('data', answers),
+    (cause) => socket.destroy(notKafka(cause)),
+  );
+  const callback = (length: number, memory: Uint8Array): boolean => {
+    receive(memory.subarray(0, length) as Buffer);
+    return true;
+  };
+  const address = { host, port, onread: { buffer: Buffer.allocUnsafeSlow(READ_BYTES), callback } };
+  const socket = ssl
+    ? connectTls({ ...address, ...(isIP(host) ? {} : { servername: host }), ...ssl }, onConnect)
+    : connect(address, onConnect);
+  socket.setKeepAlive(true, KEEP_ALIVE_DELAY_MS);
   const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
   return Object.assign(socket, {
-    on: (event: string, listener: (...args: never[]) => void) =>
-      on(
-        event,
-        event === 'data' ? wholeAnswers(listener as (bytes: Buffer) => void, (cause) => socket.destroy(notKafka(cause))) : listener,
-      ),
     write: (...args: unknown[]) => {
       if (socket.destroyed)
         process.nextTick(() => socket.emit('error', new StreambackConnectionError('UNREACHABLE', 'The connection is closed')));
@@ -44,8 +45,7 @@ const notKafka = (cause: unknown): StreambackConnectionError =>
   new StreambackConnectionError('UNREACHABLE', 'What answers does not speak the Kafka protocol', { cause });
 
 /**
- * Gives `take` whole answers, as soon as they are. One that comes in many chunks is put together as they come: kept until its end, each
- * would live long enough to be collected late.
+ * Gives `take` whole answers, as soon as they are, in memory of their own: a chunk's is used again once this returns.
  * @param onBroken told of a length that no answer has, or what `take` has thrown: what follows cannot be understood
  */
 export function wholeAnswers(take: (bytes: Buffer) => void, onBroken: (cause?: unknown) => void): (chunk: Buffer) => void {
@@ -77,10 +77,10 @@ export function wholeAnswers(take: (bytes: Buffer) => void, onBroken: (cause?: u
     if (left >= LENGTH_BYTES && !isBroken) {
       answer = Buffer.allocUnsafeSlow(needed);
       filled = rest.copy(answer, 0, end);
-    } else if (left > 0) begun = rest.subarray(end);
+    } else if (left > 0) begun = Buffer.from(rest.subarray(end));
     try {
       if (completed) take(completed);
-      if (end > 0) take(rest.subarray(0, end));
+      if (end > 0) take(Buffer.from(rest.subarray(0, end)));
     } catch (error) {
       return onBroken(error);
     }

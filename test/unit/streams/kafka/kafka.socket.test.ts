@@ -30,6 +30,19 @@ describe('wholeAnswers', () => {
     expect(feed([answer('')])).toEqual([answer('')]);
   });
 
+  it.each([3, 5, 7, 8, 100])('gives answers memory of their own: that of chunks, here %i bytes, is used again', (size) => {
+    const memory = Buffer.alloc(size);
+    const taken: Buffer[] = [];
+    const push = wholeAnswers(
+      (bytes) => taken.push(bytes),
+      () => expect.unreachable(),
+    );
+    const all = Buffer.concat(['', 'one', 'two three four', 'five'].map(answer));
+    for (let at = 0; at < all.length; at += memory.length) push(memory.subarray(0, all.copy(memory, 0, at)));
+    memory.fill(0);
+    expect(Buffer.concat(taken).equals(all)).toBe(true);
+  });
+
   it.each([
     ['HTTP', Buffer.from('HTTP/1.1 400 Bad Request')],
     ['TLS', Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x46])],
