@@ -17,7 +17,7 @@ export class Deadlines {
 
   /** @param entries what is watched; whoever owns it adds and deletes */
   constructor(
-    private readonly entries: ReadonlyMap<unknown, Expiring>,
+    private readonly entries: { values(): Iterable<Expiring> },
     private readonly clock: Clock,
   ) {}
 

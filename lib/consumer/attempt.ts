@@ -30,6 +30,7 @@ export function tryOnce(run: Run, listener: Listener, logger: StreambackLogger, 
     if (run.failure !== undefined) return tried({ error: run.failure, concealed: true });
     const { responder } = run;
     if (!responder) return tried();
+    run.letGo();
     responder.finish((unanswered) => tried(undefined, unanswered));
     if (responder.isGoingOut) slot?.free();
   });

@@ -1,5 +1,6 @@
 import type { Clock } from '../common/clock';
 import { StreambackAbortError } from '../common/errors';
+import type { SlotMap } from '../common/slots';
 import type { FeedbackStream } from '../streams/feedback-stream';
 import type { Run } from './run';
 
@@ -8,9 +9,9 @@ export class ClientWatch {
   private timer: unknown;
   private closed = false;
 
-  /** @param runs what runs, by request */
+  /** @param runs what runs */
   constructor(
-    private readonly runs: ReadonlyMap<string, Run>,
+    private readonly runs: Pick<SlotMap<Run>, 'values'>,
     private readonly feedback: FeedbackStream,
     private readonly leaseMs: number,
     private readonly clock: Clock,
@@ -29,7 +30,7 @@ export class ClientWatch {
   }
 
   private async look(): Promise<void> {
-    const runs = [...this.runs.values()].filter(({ envelope }) => envelope.inbox !== undefined);
+    const runs = this.runs.values().filter(({ envelope }) => envelope.inbox !== undefined);
     if (runs.length === 0) return;
     const inboxes = [...new Set(runs.map(({ envelope }) => envelope.inbox!))];
     // What cannot be told counts as alive.

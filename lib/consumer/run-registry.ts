@@ -1,6 +1,7 @@
 import type { Clock } from '../common/clock';
 import { Deadlines } from '../common/deadlines';
 import { StreambackAbortError } from '../common/errors';
+import { SlotMap, Slots } from '../common/slots';
 import type { ControlReceivers } from '../inbox/inbox';
 import type { ControlMessage } from '../protocol/control-message';
 import type { FeedbackStream } from '../streams/feedback-stream';
@@ -11,9 +12,9 @@ import { SilenceWatch } from './silence-watch';
 /** The runs of this process, and what stops them from outside: control, deadlines, their client's death, and the loss of their messages. */
 export class RunRegistry implements ControlReceivers {
   /** Runs of requests by the request's id: what control is for. */
-  private readonly requests = new Map<string, Run>();
+  private readonly requests = new SlotMap<Run>();
   /** Runs by what revokes their deliveries: one abort listener a partition, not one a message. */
-  private readonly owned = new WeakMap<AbortSignal, Set<Pick<Run, 'abort'>>>();
+  private readonly owned = new WeakMap<AbortSignal, Slots<Pick<Run, 'abort'>>>();
   private readonly deadlines: Deadlines;
   private readonly silence: SilenceWatch;
   private readonly clients?: ClientWatch;
@@ -31,13 +32,13 @@ export class RunRegistry implements ControlReceivers {
       this.silence.watch(run);
       if (run.deadline !== Infinity) this.deadlines.watch(run);
     }
-    this.ownedBy(revoked).add(run);
+    run.slot = this.ownedBy(revoked).add(run);
   }
 
   delete(run: Run, revoked: AbortSignal): void {
     if (this.requests.get(run.id) === run) this.requests.delete(run.id);
     this.silence.forget(run);
-    this.ownedBy(revoked).delete(run);
+    this.ownedBy(revoked).delete(run.slot, run);
   }
 
   /** Waits for what is done for a message beside its handler, but no longer than the message is ours. @param work never rejects */
@@ -46,9 +47,9 @@ export class RunRegistry implements ControlReceivers {
     const owned = this.ownedBy(revoked);
     await new Promise<void>((resolve) => {
       const waiting = { abort: () => resolve() };
-      owned.add(waiting);
+      const slot = owned.add(waiting);
       void work.then(() => {
-        owned.delete(waiting);
+        owned.delete(slot, waiting);
         resolve();
       });
     });
@@ -63,7 +64,7 @@ export class RunRegistry implements ControlReceivers {
 
   /** Nobody can stop the runs that named the lost inbox, nor give them credit, which they might wait for without end. */
   onLost(): void {
-    for (const run of [...this.requests.values()]) run.loseInbox();
+    for (const run of this.requests.values()) run.loseInbox();
   }
 
   close(): void {
@@ -72,12 +73,12 @@ export class RunRegistry implements ControlReceivers {
     this.clients?.close();
   }
 
-  private ownedBy(revoked: AbortSignal): Set<Pick<Run, 'abort'>> {
+  private ownedBy(revoked: AbortSignal): Slots<Pick<Run, 'abort'>> {
     const known = this.owned.get(revoked);
     if (known) return known;
-    const runs = new Set<Pick<Run, 'abort'>>();
+    const runs = new Slots<Pick<Run, 'abort'>>();
     this.owned.set(revoked, runs);
-    revoked.addEventListener('abort', () => [...runs].forEach((run) => run.abort(reasonOf(revoked))), { once: true });
+    revoked.addEventListener('abort', () => runs.values().forEach((run) => run.abort(reasonOf(revoked))), { once: true });
     return runs;
   }
 }

@@ -39,6 +39,8 @@ export class Run implements CallContext, Expiring {
   context: unknown;
   /** What the watch over silent runs knows of it. */
   begun?: Begun;
+  /** Its number among those of its partition. */
+  slot = -1;
   /** It has ended, for whatever reason. */
   isOver = false;
   private failedBy: unknown;
@@ -90,6 +92,15 @@ export class Run implements CallContext, Expiring {
   loseInbox(): void {
     if (this.cancellable) this.abort(INBOX_LOST);
     else this.responder?.grant(Infinity);
+  }
+
+  /**
+   * Its handler has ended, and its answers are only to be stored: what it was given and gave would be kept for as long. Who runs the
+   * message once more decodes it anew.
+   */
+  letGo(): void {
+    this.handler = undefined;
+    this.envelope.value = undefined;
   }
 
   /** Stops the handler: its signal aborts, what it returned is torn down. The first reason stays. */

@@ -4,7 +4,7 @@ import { attempted, tryOnce, type Attempted, type Failure } from './attempt';
 import { describeError } from './describe-error';
 import { answerError, refusedAnswer } from './answer-error';
 import type { Answering, AnsweringOptions } from './answering';
-import type { Envelope } from '../protocol/envelope';
+import { decodeEnvelope, type Envelope } from '../protocol/envelope';
 import { handlerFailed, type DeadLetterFacts } from './dead-letter';
 import type { DeadLetters } from './dead-letters';
 import { HookedMessage } from './hooked-message';
@@ -137,6 +137,7 @@ export class Runner {
         // Its requester still waits.
         await result.lingering;
         if (slot.isFree) await slot.rest(Promise.resolve());
+        task.envelope.value = decodeEnvelope(task.delivery.message.value, this.options.json).value;
         delayMs = undefined;
       } finally {
         this.end(run, task);

@@ -25,12 +25,20 @@ export class FeedbackLines {
     last.length += line.length + 1;
   }
 
-  items(): readonly InboxItem[] {
-    return this.parts.map(({ field, lines }) => ({ field, value: Buffer.from(lines.join('\n'), 'utf8') }));
+  /** @param bytesOf encodes text */
+  items(bytesOf: BytesOf = utf8): readonly InboxItem[] {
+    return this.parts.map(({ field, lines }) => ({ field, value: bytesOf(lines.join('\n')) }));
   }
 
-  /** The frames, each for itself, as Python's lists have them. */
-  frames(): readonly Buffer[] {
-    return this.parts.flatMap(({ lines }) => lines.map((line) => Buffer.from(line, 'utf8')));
+  /**
+   * The frames, each for itself, as Python's lists have them.
+   * @param bytesOf encodes text
+   */
+  frames(bytesOf: BytesOf = utf8): readonly Buffer[] {
+    return this.parts.flatMap(({ lines }) => lines.map((line) => bytesOf(line)));
   }
 }
+
+type BytesOf = (text: string) => Buffer;
+
+const utf8: BytesOf = (text) => Buffer.from(text, 'utf8');

@@ -1,10 +1,11 @@
 import { backoffDelayMs } from '../common/backoff';
 import { SYSTEM_CLOCK, type Clock } from '../common/clock';
 import { PendingBytes } from '../common/pending-bytes';
+import { SpareBuffers } from '../common/spare-buffers';
 import { StreambackError } from '../common/errors';
 import type { StreambackLogger } from '../common/logger';
 import { outsideOfCalls } from '../context/call-context';
-import type { FeedbackStream, WriteResult } from '../streams/feedback-stream';
+import type { FeedbackStream, InboxItem, WriteResult } from '../streams/feedback-stream';
 import { FeedbackLines } from './feedback-lines';
 
 /** Where frames go: an inbox, or a feedback list in Python's form. */
@@ -24,12 +25,21 @@ export interface FeedbackSource {
 const CLOSE_TIMEOUT_MS = 500;
 /** Single items that may wait, for all targets: what a server that is away can cost. */
 const MAX_SENDING = 10_000;
+/** Kept for the next writes, at most. */
+const MAX_SPARE_BYTES = 4_194_304;
 const RETRY = { delayMs: 100, factor: 2, maxDelayMs: 5_000, jitter: 0.2 };
 
 /** What waits to be written to one target: one write is under way at a time and the next gathers behind it, so that order stays whatever fails. */
 interface Channel {
   readonly target: FeedbackTarget;
   sources: Set<FeedbackSource>;
+}
+
+/** What sources had to write, as bytes alone: text would outlive the write by far, as what lives that long is collected late. */
+interface Write {
+  /** Tried again, it writes the same. */
+  readonly store: () => Promise<WriteResult>;
+  readonly values: readonly Buffer[];
 }
 
 /** Gathers what the whole connection writes to feedback streams: one write a target and tick. */
@@ -40,6 +50,8 @@ export class FeedbackWriter {
   private closed = false;
   private idle?: () => void;
   private sending = 0;
+  /** Memory of what is written; nothing where the stream may keep it. */
+  private readonly spare: SpareBuffers | undefined;
   /** What its sources have to write and is not stored yet; they count themselves. */
   readonly pending: PendingBytes;
 
@@ -51,6 +63,7 @@ export class FeedbackWriter {
     maxPendingBytes = Infinity,
   ) {
     this.pending = new PendingBytes(maxPendingBytes);
+    if (feedback.capabilities.copies) this.spare = new SpareBuffers(MAX_SPARE_BYTES);
   }
 
   /** Whether a server is behind, or away: some write is tried again. */
@@ -113,9 +126,8 @@ export class FeedbackWriter {
     while (channel.sources.size > 0) {
       const { sources } = channel;
       channel.sources = new Set();
-      const lines = new FeedbackLines();
-      for (const source of sources) source.drain(lines);
-      const result = lines.isEmpty ? 'written' : await this.write(channel.target, lines);
+      const write = this.drained(channel.target, sources);
+      const result = write ? await this.write(write) : 'written';
       for (const source of sources) this.tell(source, result);
     }
     this.channels.delete(channel.target.key);
@@ -131,13 +143,16 @@ export class FeedbackWriter {
     }
   }
 
-  private async write(target: FeedbackTarget, lines: FeedbackLines): Promise<WriteResult | StreambackError> {
-    const store = this.storing(target, lines);
+  private async write({ store, values }: Write): Promise<WriteResult | StreambackError> {
+    let result: WriteResult;
     try {
-      return await store();
+      result = await store();
     } catch (error) {
       return this.retry(store, error as StreambackError);
     }
+    // What has failed once may still be on its way, whatever its next try says.
+    if (this.spare) for (const value of values) this.spare.giveBack(value);
+    return result;
   }
 
   private async retry(store: () => Promise<WriteResult>, first: StreambackError): Promise<WriteResult | StreambackError> {
@@ -160,16 +175,25 @@ export class FeedbackWriter {
     }
   }
 
-  /** Tried again, it writes the same. */
-  private storing({ form, key }: FeedbackTarget, lines: FeedbackLines): () => Promise<WriteResult> {
-    if (form === 'inbox') {
-      const items = lines.items();
-      return () => this.feedback.write(key, items);
-    }
-    const frames = lines.frames();
-    return async () => {
-      await this.feedback.writeList!(key, frames, this.listTtlMs);
+  /** Takes what sources have to write, if that is anything. */
+  private drained({ form, key }: FeedbackTarget, sources: Iterable<FeedbackSource>): Write | undefined {
+    const lines = new FeedbackLines();
+    for (const source of sources) source.drain(lines);
+    if (lines.isEmpty) return undefined;
+    const { spare } = this;
+    const bytesOf = spare && ((text: string) => spare.encode(text));
+    return form === 'inbox' ? this.writeOfItems(key, lines.items(bytesOf)) : this.writeOfFrames(key, lines.frames(bytesOf));
+  }
+
+  private writeOfItems(inbox: string, items: readonly InboxItem[]): Write {
+    return { store: () => this.feedback.write(inbox, items), values: items.map(({ value }) => value) };
+  }
+
+  private writeOfFrames(list: string, frames: readonly Buffer[]): Write {
+    const store = async (): Promise<WriteResult> => {
+      await this.feedback.writeList!(list, frames, this.listTtlMs);
       return 'written';
     };
+    return { store, values: frames };
   }
 }

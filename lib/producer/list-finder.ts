@@ -1,5 +1,6 @@
 import type { Clock } from '../common/clock';
 import { StreambackLaneError } from '../common/errors';
+import type { SlotMap } from '../common/slots';
 import { feedbackTopicOf } from '../protocol/keys';
 import type { FeedbackStream } from '../streams/feedback-stream';
 import type { PendingRequest } from './pending-request';
@@ -34,7 +35,7 @@ export class ListFinder {
    * @param onFound its answers are in its list
    */
   constructor(
-    private readonly requests: ReadonlyMap<string, PendingRequest>,
+    private readonly requests: Pick<SlotMap<PendingRequest>, 'size' | 'values'>,
     private readonly feedback: FeedbackStream,
     private readonly clock: Clock,
     private readonly onFound: (request: PendingRequest) => void,

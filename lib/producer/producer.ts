@@ -1,5 +1,6 @@
 import { SYSTEM_CLOCK, type Clock } from '../common/clock';
 import { StreambackConnectionError, StreambackTimeoutError } from '../common/errors';
+import { SlotMap } from '../common/slots';
 import { callerContext, currentCall } from '../context/call-context';
 import type { Frame } from '../protocol/frame';
 import { toJson } from '../protocol/json';
@@ -26,7 +27,7 @@ const CREDIT_BUDGET_BYTES = 32_000_000;
 
 /** The sending half of a connection: publishes events and requests, and routes frames to the requests in flight. */
 export class Producer implements GatherOwner {
-  private readonly requests = new Map<string, PendingRequest>();
+  private readonly requests = new SlotMap<PendingRequest>();
   private readonly deadlines: Deadlines;
   private readonly clock: Clock;
   private readonly outbox: Outbox;
@@ -56,7 +57,7 @@ export class Producer implements GatherOwner {
     feedback.inbox.receive({
       onFrame: (frame) => this.onFrame(frame),
       onLost: (error) => {
-        for (const request of [...this.requests.values()]) if (request.feedback === 'inbox') request.fail(error);
+        for (const request of this.requests.values()) if (request.feedback === 'inbox') request.fail(error);
       },
     });
   }
@@ -167,7 +168,7 @@ export class Producer implements GatherOwner {
   endRequests(why: string): void {
     const remedy = 'Close the client when its requests have ended.';
     const error = new StreambackConnectionError('CLOSED', `The request was ended in flight: ${why}`, { remedy });
-    for (const request of [...this.requests.values()]) request.fail(error);
+    for (const request of this.requests.values()) request.fail(error);
   }
 
   /** Ends all requests in flight; nothing can be sent any more. */

@@ -1,4 +1,5 @@
 import type { Clock } from '../common/clock';
+import type { SlotMap } from '../common/slots';
 import type { FeedbackWriter } from '../inbox/feedback-writer';
 import { encodeControl, type ControlMessage } from '../protocol/control-message';
 import type { Frame } from '../protocol/frame';
@@ -27,7 +28,7 @@ export class RemoteControl {
 
   /** @param requests those in flight */
   constructor(
-    private readonly requests: ReadonlyMap<string, PendingRequest>,
+    private readonly requests: Pick<SlotMap<PendingRequest>, 'size' | 'values'>,
     private readonly feedback: FeedbackStream,
     private readonly writer: FeedbackWriter,
     private readonly options: RemoteControlOptions,
@@ -101,7 +102,7 @@ export class RemoteControl {
   /** One look-up for all that are silent, twice in each lease. */
   private readonly lookForConsumers = async (): Promise<void> => {
     const silentSince = this.clock.now() - this.options.leaseMs / 2;
-    const waiting = [...this.requests.values()].filter((request) => request.instance !== undefined && request.activeAt <= silentSince);
+    const waiting = this.requests.values().filter((request) => request.instance !== undefined && request.activeAt <= silentSince);
     if (waiting.length === 0) return;
     const instances = [...new Set(waiting.map(({ instance }) => instance!))];
     const alive = await (async () => this.feedback.alive(instances, this.options.leaseMs))().catch(() => undefined);

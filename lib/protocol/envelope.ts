@@ -9,7 +9,8 @@ const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** A message on the main stream, decoded. The wire names stand in docs/wire.md; the first four are Python's. */
 export interface Envelope {
-  readonly value: unknown;
+  /** Taken away once it is handled. */
+  value: unknown;
   /** Where answers go in Python's form, and what makes a message a request; null for an event. */
   readonly feedbackTopic: string | null;
   readonly sourceGroup: string | null;

@@ -43,6 +43,11 @@ export interface FeedbackStreamCapabilities {
   readonly lists: boolean;
   /** What is written survives a cut connection of its reader. */
   readonly durable: boolean;
+  /**
+   * The bytes that `write` and `writeList` are given are not read any more once they have resolved: their memory may be used again.
+   * @default false
+   */
+  readonly copies?: boolean;
 }
 
 /** `'gone'`: the inbox does not exist any more, nothing was written, and it will never exist again. */

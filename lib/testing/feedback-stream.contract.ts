@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { StreambackConnectionError } from '../common/errors';
-import { newId, newInbox } from '../protocol/keys';
+import { feedbackTopicOf, newId, newInbox } from '../protocol/keys';
 import type { FeedbackStream, InboxItem, InboxReaderOptions } from '../streams/feedback-stream';
 import { listContract } from './feedback-lists.contract';
-import { collectItems, control, frame, until, type ContractRunner, type CreatedFeedbackStream } from './feedback-stream.probe';
+import { Collected, collectItems, control, frame, until, type ContractRunner, type CreatedFeedbackStream } from './feedback-stream.probe';
 import { scheduleContract } from './schedules.contract';
 
 export interface FeedbackStreamContractOptions {
@@ -113,6 +113,27 @@ export function testFeedbackStream({ name, create, runner }: FeedbackStreamContr
         );
         await collected.untilCount(values.length);
         values.forEach((value, index) => assert.ok(value.equals(collected.items[index]!.value), `value ${index}`));
+      }),
+    );
+
+    it(
+      'copies: what was written over once it was stored arrives as it was',
+      withStreams(2, async (writer, reading) => {
+        const { copies, lists } = writer.capabilities;
+        if (!copies) return;
+        const { inbox, collected } = await open(reading);
+        const [value, listed] = [Buffer.alloc(2_000_000, 'a'), Buffer.alloc(2_000_000, 'a')];
+        await writer.write(inbox, [{ field: 'frame', value }]);
+        const feedbackTopic = feedbackTopicOf(newId());
+        if (lists) await writer.writeList!(feedbackTopic, [listed], LIVES.ttlMs);
+        for (const each of [value, listed]) each.fill('b');
+        await collected.untilCount(1);
+        assert.ok(collected.items[0]!.value.equals(Buffer.alloc(2_000_000, 'a')));
+        if (!lists) return;
+        const frames = new Collected<Buffer>();
+        await reading.openListReader!({ feedbackTopic, onFrames: frames.take, onUncertain: () => {} });
+        await frames.untilCount(1);
+        assert.ok(frames.all[0]!.equals(Buffer.alloc(2_000_000, 'a')));
       }),
     );
 

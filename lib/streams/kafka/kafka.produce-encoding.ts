@@ -1,9 +1,9 @@
 import type { Kafka, Message } from 'kafkajs';
+import { SpareBuffers } from '../../common/spare-buffers';
 import { preparePools, preparingClusters } from './kafka.clusters';
 import { isKnownKafkajs } from './kafka.package';
 import { RequestBodies, type ConnectionPool } from './kafka.request-bodies';
 import { RecordWriter, sizeBatch, type SizedBatch } from './kafka.record-writer';
-import { SpareBuffers } from './kafka.spare-buffers';
 
 /** Kafka's number for the request that carries messages. */
 const PRODUCE = 0;

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { Slots } from '../../common/slots';
 import { closedError, isFinal, isNoSentinel, isReplyError, toStreambackError } from './redis.errors';
 import type { RedisStatus } from './redis.status';
 
@@ -34,7 +35,7 @@ export class RedisConnection {
   private closing: Promise<void> | undefined;
   private lastError: unknown;
   private upSince = Infinity;
-  private readonly pending = new Set<(error: unknown) => void>();
+  private readonly pending = new Slots<(error: unknown) => void>();
   private readonly readyListeners = new Set<() => void>();
   private readonly cutListeners = new Set<() => void>();
 
@@ -99,12 +100,12 @@ export class RedisConnection {
     if (!this.connecting) this.connect().catch(() => {});
     return new Promise<T>((resolve, reject) => {
       const fail = (error: unknown): void => {
-        if (this.pending.delete(fail)) reject(error);
+        if (this.pending.delete(slot, fail)) reject(error);
       };
-      this.pending.add(fail);
+      const slot = this.pending.add(fail);
       send(this.redis).then(
         (value) => {
-          this.pending.delete(fail);
+          this.pending.delete(slot, fail);
           resolve(value);
         },
         (error: unknown) => fail(this.closing && !isReplyError(error) ? closedError(this.options.address) : error),
@@ -169,7 +170,7 @@ export class RedisConnection {
       const settle = (error?: unknown): void => {
         clearTimeout(timer);
         clearTimeout(refused);
-        this.pending.delete(settle);
+        this.pending.delete(slot, settle);
         redis.off('ready', onReady).off('error', onError).off('end', onEnd);
         if (error === undefined) resolve();
         else reject(toStreambackError(error, address, 'UNREACHABLE'));
@@ -186,7 +187,7 @@ export class RedisConnection {
         settle(this.lastError ?? new RangeError(`no connection within ${connectTimeoutMs} ms`));
       }, connectTimeoutMs);
       redis.on('ready', onReady).on('error', onError).on('end', onEnd);
-      this.pending.add(settle);
+      const slot = this.pending.add(settle);
       redis.connect().catch(() => {});
     });
   }
@@ -251,7 +252,6 @@ export class RedisConnection {
   }
 
   private failPending(error: unknown): void {
-    for (const fail of [...this.pending]) fail(error);
-    this.pending.clear();
+    for (const fail of this.pending.values()) fail(error);
   }
 }

@@ -15,7 +15,7 @@ import { RedisListWriter } from './redis.list-writer';
  * `redis+sentinel://[user[:password]@]host[:port],…/master[/db]` sentinels are asked for the server at each connection.
  */
 export class RedisFeedbackStream extends RedisInboxStream {
-  readonly capabilities: FeedbackStreamCapabilities = { lists: true, durable: true };
+  readonly capabilities: FeedbackStreamCapabilities = { lists: true, durable: true, copies: true };
   private readonly inboxWriter: RedisInboxWriter;
   private readonly listWriter: RedisListWriter;
   private readonly listReader: RedisListReader;

@@ -1,4 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { from, Observable } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { StreambackConnectionError, StreambackPublishError, StreambackTimeoutError } from '../../../lib/common/errors';
@@ -614,6 +616,48 @@ describe('Consumer', () => {
       ]);
       expect(inbox.isOpen).toBe(true);
       await eventually('settled', () => main.settled.length === 1);
+    });
+
+    it('F6: a run whose answers are not stored when the inbox is lost begins anew with the same data', async () => {
+      const opened = vi.spyOn(feedback, 'openReader');
+      const given: unknown[] = [];
+      await asking.open();
+      await serve((run) => {
+        given.push(structuredClone(run.envelope.value));
+        return run.attempt === 1 ? from([1, 2, 3]) : 'fine';
+      });
+      const answered: unknown[] = [];
+      asking.receive({
+        onFrame: ({ values, attempt }) => void answered.push(...values.map((value) => [attempt, value])),
+        onLost: () => {},
+      });
+      await publish({ feedbackTopic: feedbackTopicOf('a'), id: 'a', inbox: asking.key, credit: 1 }, '{"n":[1,null]}');
+      await eventually('the first', () => answered.length === 1);
+      opened.mock.calls.find(([options]) => options.inbox === inbox.key)![0].onLost();
+      await eventually('settled', () => main.settled.length === 1);
+      expect(given).toEqual([{ n: [1, null] }, { n: [1, null] }]);
+      await eventually('answered anew', () => answered.length === 2);
+      expect(answered).toEqual([
+        [1, 1],
+        [2, 'fine'],
+      ]);
+    });
+
+    it('what a handler was given is let go once it has ended, though its answers wait for their reader', async () => {
+      setFlagsFromString('--expose-gc');
+      const gc = runInNewContext('gc') as () => void;
+      let given: WeakRef<object> | undefined;
+      const values: unknown[] = [];
+      asking.receive({ onFrame: (frame) => void values.push(...frame.values), onLost: () => {} });
+      await asking.open();
+      await serve((run) => {
+        given = new WeakRef(run.envelope.value as object);
+        return from([1, 2, 3]);
+      });
+      await publish({ feedbackTopic: feedbackTopicOf('a'), id: 'a', inbox: asking.key, credit: 1 }, '{"n":1}');
+      await eventually('the first', () => values.length === 1);
+      gc();
+      expect([given!.deref(), main.settled]).toEqual([undefined, []]);
     });
 
     it('F6: a request waits for the inbox by which its client will reach it; an event does not', async () => {

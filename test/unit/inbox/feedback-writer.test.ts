@@ -202,6 +202,53 @@ describe('FeedbackWriter', () => {
     expect(texts()).toEqual(['a', 'b']);
   });
 
+  describe('memory of what is written', () => {
+    const LONG = 'x'.repeat(100_000);
+    const memories: unknown[] = [];
+    const writeLong = async (outcome: WriteResult | StreambackError, target = INBOX) => {
+      new Source(writer, target).write(LONG);
+      await tick();
+      stream.writes.at(-1)!.settle(outcome);
+      await ticks();
+    };
+    const sharing = (copies?: boolean): void => {
+      Object.assign(stream, { capabilities: { ...stream.capabilities, copies } });
+      writer = new FeedbackWriter(stream, 300_000, logger, clock);
+      memories.length = 0;
+      const [write, writeList] = [stream.write.bind(stream), stream.writeList.bind(stream)];
+      stream.write = (key, items) => (memories.push(items[0]!.value.buffer), write(key, items));
+      stream.writeList = (key, frames, ttlMs) => (memories.push(frames[0]!.buffer), writeList(key, frames, ttlMs));
+    };
+    const distinct = () => new Set(memories).size;
+
+    it('is used again where the stream copies it', async () => {
+      sharing(true);
+      await writeLong('written');
+      await writeLong('gone');
+      await writeLong('written', LIST);
+      expect([memories.length, distinct()]).toEqual([3, 1]);
+      expect(texts()).toEqual([LONG, LONG, LONG]);
+    });
+
+    it('is not used again where the stream may keep it', async () => {
+      sharing();
+      await writeLong('written');
+      await writeLong('written');
+      expect([memories.length, distinct()]).toEqual([2, 2]);
+    });
+
+    it('is not used again after a try that failed: that may still be on its way', async () => {
+      sharing(true);
+      await writeLong(unwritable());
+      clock.advance(200);
+      await ticks();
+      stream.writes.at(-1)!.settle('written');
+      await ticks();
+      await writeLong('written');
+      expect([memories.length, distinct()]).toEqual([3, 2]);
+    });
+  });
+
   it('close ends the repeating, and tells so', async () => {
     const source = new Source(writer, INBOX).write('a');
     await tick();

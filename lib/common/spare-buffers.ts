@@ -1,4 +1,4 @@
-/** The least that is kept, and asked of the system; others are powers of two. */
+/** The least that is kept, and asked of the system; others are powers of two. What is smaller shares memory with others. */
 const LEAST_BYTES = 16_384;
 
 /** Buffers that are used again: what is written anew each time need neither be asked of the system nor collected. */
@@ -21,8 +21,21 @@ export class SpareBuffers {
     return buffer!;
   }
 
-  /** Nobody reads it any more. The largest are kept: they serve all others. */
-  giveBack(buffer: Buffer): void {
+  /** The bytes of a text; of a short one in memory of its own, for which nothing need be given back. */
+  encode(text: string): Buffer {
+    const size = Buffer.byteLength(text, 'utf8');
+    if (size < LEAST_BYTES) return Buffer.from(text, 'utf8');
+    const buffer = this.take(size);
+    return buffer.subarray(0, buffer.write(text, 'utf8'));
+  }
+
+  /**
+   * Nobody reads it any more. The largest are kept: they serve all others.
+   * @param bytes what was taken, or what a text was encoded to
+   */
+  giveBack(bytes: Buffer): void {
+    if (bytes.length < LEAST_BYTES) return;
+    const buffer = bytes.length === bytes.buffer.byteLength ? bytes : Buffer.from(bytes.buffer);
     if (buffer.length > this.maxBytes) return;
     this.spare.push(buffer);
     this.spare.sort((one, other) => one.length - other.length);

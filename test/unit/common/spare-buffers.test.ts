@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { SpareBuffers } from '../../../../lib/streams/kafka/kafka.spare-buffers';
+import { SpareBuffers } from '../../../lib/common/spare-buffers';
 
 it('gives what came back, the smallest that is large enough', () => {
   const spare = new SpareBuffers(1_000_000);
@@ -12,6 +12,20 @@ it('gives what came back, the smallest that is large enough', () => {
   const other = spare.take(100);
   expect(other.length).toBe(16_384);
   expect([small, large]).not.toContain(other);
+});
+
+it('encodes texts in what came back; short ones have memory of their own', () => {
+  const spare = new SpareBuffers(1_000_000);
+  const [short, long] = ['ü\ud800', 'ü'.repeat(10_000)];
+  const first = spare.encode(long);
+  expect(first.equals(Buffer.from(long))).toBe(true);
+  expect(spare.encode(short).equals(Buffer.from(short))).toBe(true);
+  spare.giveBack(spare.encode(short));
+  spare.giveBack(first);
+  const second = spare.encode(`${long}.`);
+  expect(second.buffer).toBe(first.buffer);
+  expect(second.equals(Buffer.from(`${long}.`))).toBe(true);
+  expect(spare.encode(long).buffer).not.toBe(first.buffer);
 });
 
 it('keeps so many bytes at most, and of those the largest', () => {
