@@ -47,6 +47,8 @@ export interface PeerRow {
 
 /** All that was measured, as `--json` writes it. */
 export interface Measured {
+  /** The package of this library, by its file's name. */
+  readonly packed: string;
   readonly at: string;
   readonly node: string;
   readonly cores: number;

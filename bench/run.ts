@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { parseArguments, type BenchOptions } from './arguments';
 import { markdownOf, plainOf } from './layout';
+import { installPacked } from './packed';
 import { PEERS, REFERENCE, type PeerEntry } from './peers';
 import { pin, type Pinning } from './pinning';
 import { joined, reportOf } from './report';
@@ -30,6 +31,8 @@ function keep({ json }: BenchOptions, measured: Measured): void {
 
 async function measureAll(options: BenchOptions): Promise<Measured> {
   const { peers, rounds, seconds } = options;
+  const packed = installPacked();
+  say(`what is measured is ${packed}`);
   const cores = availableParallelism();
   // Before the servers start: they inherit the core.
   const pinning = pin(options.pinned);
@@ -37,7 +40,7 @@ async function measureAll(options: BenchOptions): Promise<Measured> {
   const servers = await startServers(serversOf(peers));
   try {
     if (peers.some(({ needs }) => needs.includes('kafka'))) await warmUpBrokers(servers, options, pinning);
-    const circumstances = { at: new Date().toISOString(), node: process.version, cores, pinned: !pinning.reason };
+    const circumstances = { packed, at: new Date().toISOString(), node: process.version, cores, pinned: !pinning.reason };
     const measuredOf = (collected: Collected): Measured => ({ ...circumstances, options: { rounds, seconds }, ...collected });
     const collected = await runRounds(
       servers,

@@ -1,5 +1,5 @@
 import { NestFactory } from '@nestjs/core';
-import { StreambackClient, StreambackModule, StreambackServer, type StreambackOptions } from '../../lib';
+import { StreambackClient, StreambackModule, StreambackServer, type StreambackOptions } from 'nestjs-streamback';
 import type { Item, Peer, Venue } from '../peer';
 import { benchModule, type Providers } from './bench-module';
 import { startNestClient } from './nest-client';

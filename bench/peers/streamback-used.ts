@@ -1,4 +1,4 @@
-import { StreambackLifecycle, type ConsumeResult, type StreambackContext, type StreambackLifecycleHooks } from '../../lib';
+import { StreambackLifecycle, type ConsumeResult, type StreambackContext, type StreambackLifecycleHooks } from 'nestjs-streamback';
 import { brokersOf, streambackPeer } from './streamback-peer';
 
 /** Hears of every message, and keeps next to nothing of it: what is measured is the calling. */

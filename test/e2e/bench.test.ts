@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { Measured } from '../../bench/rows';
+import { version } from '../../package.json';
 import { temporaryFolder } from '../support/process-guard';
 import { describeWithBrokers } from '../support/servers';
 
@@ -27,8 +28,9 @@ describeWithBrokers('npm run bench -- --short', ({ kafkaUrl, redisUrl }) => {
       const { status, stdout, stderr } = spawnSync('npm', args, { env, encoding: 'utf8', timeout: 55_000 });
       expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
 
-      const { workloads, peers, skipped, failures } = JSON.parse(readFileSync(json, 'utf8')) as Measured;
+      const { packed, workloads, peers, skipped, failures } = JSON.parse(readFileSync(json, 'utf8')) as Measured;
       expect({ skipped, failures }).toEqual({ skipped: [], failures: [] });
+      expect(packed).toBe(`nestjs-streamback-${version}.tgz`);
       expect(peers.map(({ peer }) => peer)).toEqual(PEERS);
       expect(workloads.map(({ peer, workload }) => `${peer} ${workload}`)).toEqual(
         PEERS.flatMap((peer) => WORKLOADS.map((workload) => `${peer} ${workload}`)),

@@ -5,6 +5,7 @@ import type { Measured } from '../../../bench/rows';
 import { peerRow, workloadRow } from './rows';
 
 const run = (part: Partial<Measured>): Measured => ({
+  packed: 'nestjs-streamback-1.2.3.tgz',
   at: '2026-01-01T00:00:00.000Z',
   node: 'v20.19.0',
   cores: 2,
