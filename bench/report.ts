@@ -35,6 +35,7 @@ export function joined(runs: readonly Measured[]): Measured {
   });
   return {
     ...first,
+    packed: [...new Set(runs.map(({ packed }) => packed))].join(', '),
     pinned: runs.every(({ pinned }) => pinned),
     options: { ...first.options, rounds: before },
     workloads: apart.flatMap(({ workloads }) => workloads),

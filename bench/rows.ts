@@ -47,7 +47,7 @@ export interface PeerRow {
 
 /** All that was measured, as `--json` writes it. */
 export interface Measured {
-  /** The package of this library, by its file's name. */
+  /** The package of this library: its file's name, and the beginning of its SHA-256. */
   readonly packed: string;
   readonly at: string;
   readonly node: string;

@@ -1,4 +1,4 @@
-/** A crowd of things that come and go: each has a number for as long as it is there. */
+/** A crowd of things that come and go: each has a number for as long as it is there. Its lists stay as long as the crowd ever was. */
 export class Slots<Item> {
   private readonly items: (Item | undefined)[] = [];
   private readonly free: number[] = [];
@@ -35,7 +35,7 @@ export class Slots<Item> {
 /**
  * A map for what comes and goes by the thousand. A `Map` makes its table anew when enough was deleted from it, and the old table, with
  * what was in it then, leads to the new one: from the first that has grown old, all that follow are kept until the old generation is
- * collected, however short they live. Here the tables hold numbers.
+ * collected, however short they live. Here the tables hold keys and numbers, and no values.
  */
 export class SlotMap<Value> {
   private readonly numbers = new Map<string, number>();

@@ -7,13 +7,19 @@ export class SpareBuffers {
   private readonly spare: Buffer[] = [];
   private bytes = 0;
 
-  /** @param maxBytes what is kept at most, together */
-  constructor(private readonly maxBytes: number) {}
+  /**
+   * @param maxBytes what is kept at most, together
+   * @param largest the largest that is kept: of what is larger, a few would take the place of all others
+   */
+  constructor(
+    private readonly maxBytes: number,
+    private readonly largest = maxBytes,
+  ) {}
 
   /** A buffer of so many bytes or more, with whatever was in it. */
   take(size: number): Buffer {
     // It would not be kept.
-    if (size > this.maxBytes) return Buffer.allocUnsafeSlow(size);
+    if (size > this.largest) return Buffer.allocUnsafeSlow(size);
     const at = this.spare.findIndex(({ length }) => length >= size);
     if (at < 0) return Buffer.allocUnsafeSlow(Math.max(LEAST_BYTES, 2 ** Math.ceil(Math.log2(size))));
     const [buffer] = this.spare.splice(at, 1);
@@ -21,7 +27,7 @@ export class SpareBuffers {
     return buffer!;
   }
 
-  /** The bytes of a text; of a short one in memory of its own, for which nothing need be given back. */
+  /** The bytes of a text. Of a short one nothing need be given back. */
   encode(text: string): Buffer {
     const size = Buffer.byteLength(text, 'utf8');
     if (size < LEAST_BYTES) return Buffer.from(text, 'utf8');
@@ -36,7 +42,7 @@ export class SpareBuffers {
   giveBack(bytes: Buffer): void {
     if (bytes.length < LEAST_BYTES) return;
     const buffer = bytes.length === bytes.buffer.byteLength ? bytes : Buffer.from(bytes.buffer);
-    if (buffer.length > this.maxBytes) return;
+    if (buffer.length > this.largest) return;
     this.spare.push(buffer);
     this.spare.sort((one, other) => one.length - other.length);
     this.bytes += buffer.length;

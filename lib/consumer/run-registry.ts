@@ -32,13 +32,13 @@ export class RunRegistry implements ControlReceivers {
       this.silence.watch(run);
       if (run.deadline !== Infinity) this.deadlines.watch(run);
     }
-    run.slot = this.ownedBy(revoked).add(run);
+    run.ownedAs = this.ownedBy(revoked).add(run);
   }
 
   delete(run: Run, revoked: AbortSignal): void {
     if (this.requests.get(run.id) === run) this.requests.delete(run.id);
     this.silence.forget(run);
-    this.ownedBy(revoked).delete(run.slot, run);
+    this.ownedBy(revoked).delete(run.ownedAs, run);
   }
 
   /** Waits for what is done for a message beside its handler, but no longer than the message is ours. @param work never rejects */

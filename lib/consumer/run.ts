@@ -39,8 +39,8 @@ export class Run implements CallContext, Expiring {
   context: unknown;
   /** What the watch over silent runs knows of it. */
   begun?: Begun;
-  /** Its number among those of its partition. */
-  slot = -1;
+  /** Its number among what ends with its partition. */
+  ownedAs = -1;
   /** It has ended, for whatever reason. */
   isOver = false;
   private failedBy: unknown;

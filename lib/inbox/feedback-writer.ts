@@ -25,8 +25,9 @@ export interface FeedbackSource {
 const CLOSE_TIMEOUT_MS = 500;
 /** Single items that may wait, for all targets: what a server that is away can cost. */
 const MAX_SENDING = 10_000;
-/** Kept for the next writes, at most. */
+/** Kept for the next writes, at most: together, and each. Items are no larger but for those that are one line. */
 const MAX_SPARE_BYTES = 4_194_304;
+const LARGEST_SPARE_BYTES = 524_288;
 const RETRY = { delayMs: 100, factor: 2, maxDelayMs: 5_000, jitter: 0.2 };
 
 /** What waits to be written to one target: one write is under way at a time and the next gathers behind it, so that order stays whatever fails. */
@@ -63,7 +64,7 @@ export class FeedbackWriter {
     maxPendingBytes = Infinity,
   ) {
     this.pending = new PendingBytes(maxPendingBytes);
-    if (feedback.capabilities.copies) this.spare = new SpareBuffers(MAX_SPARE_BYTES);
+    if (feedback.capabilities.copies) this.spare = new SpareBuffers(MAX_SPARE_BYTES, LARGEST_SPARE_BYTES);
   }
 
   /** Whether a server is behind, or away: some write is tried again. */

@@ -44,7 +44,8 @@ export interface FeedbackStreamCapabilities {
   /** What is written survives a cut connection of its reader. */
   readonly durable: boolean;
   /**
-   * The bytes that `write` and `writeList` are given are not read any more once they have resolved: their memory may be used again.
+   * The bytes that `write` and `writeList` are given are not read any more once they have resolved: their memory may be used again. It never
+   * is where one of them has rejected.
    * @default false
    */
   readonly copies?: boolean;

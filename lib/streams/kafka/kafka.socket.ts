@@ -1,6 +1,6 @@
 import type { ISocketFactoryArgs } from 'kafkajs';
 import { connect, isIP, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { StreambackConnectionError } from '../../common/errors';
 
 const KEEP_ALIVE_DELAY_MS = 60_000;
@@ -9,7 +9,7 @@ const LENGTH_BYTES = 4;
 /** Far beyond what is asked for: a fetch brings 10 MB, or one record. Read as a length, the first bytes of TLS and of HTTP are more. */
 const MAX_ANSWER_BYTES = 268_435_456;
 
-/** What is read at once, into the same memory each time. */
+/** What is read at once, into the same memory each time. What comes before anybody listens is not kept: kafkajs listens at once. */
 const READ_BYTES = 65_536;
 
 /**
@@ -26,10 +26,10 @@ export function createSocket({ host, port, ssl, onConnect }: ISocketFactoryArgs)
     receive(memory.subarray(0, length) as Buffer);
     return true;
   };
-  const address = { host, port, onread: { buffer: Buffer.allocUnsafeSlow(READ_BYTES), callback } };
+  const onread = { buffer: Buffer.allocUnsafeSlow(READ_BYTES), callback };
   const socket = ssl
-    ? connectTls({ ...address, ...(isIP(host) ? {} : { servername: host }), ...ssl }, onConnect)
-    : connect(address, onConnect);
+    ? connectTls({ host, port, ...(isIP(host) ? {} : { servername: host }), ...ssl, onread } as ConnectionOptions, onConnect)
+    : connect({ host, port, onread }, onConnect);
   socket.setKeepAlive(true, KEEP_ALIVE_DELAY_MS);
   const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
   return Object.assign(socket, {

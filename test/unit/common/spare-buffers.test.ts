@@ -14,7 +14,7 @@ it('gives what came back, the smallest that is large enough', () => {
   expect([small, large]).not.toContain(other);
 });
 
-it('encodes texts in what came back; short ones have memory of their own', () => {
+it('encodes texts in what came back; of short ones nothing comes back', () => {
   const spare = new SpareBuffers(1_000_000);
   const [short, long] = ['ü\ud800', 'ü'.repeat(10_000)];
   const first = spare.encode(long);
@@ -26,6 +26,16 @@ it('encodes texts in what came back; short ones have memory of their own', () =>
   expect(second.buffer).toBe(first.buffer);
   expect(second.equals(Buffer.from(`${long}.`))).toBe(true);
   expect(spare.encode(long).buffer).not.toBe(first.buffer);
+});
+
+it('keeps no larger ones than it is told: they would take the place of all others', () => {
+  const spare = new SpareBuffers(1_000_000, 100_000);
+  const [small, huge] = [spare.take(65_536), spare.take(100_001)];
+  expect(huge.length).toBe(100_001);
+  spare.giveBack(small);
+  spare.giveBack(huge);
+  expect(spare.take(1)).toBe(small);
+  expect(spare.take(1).length).toBe(16_384);
 });
 
 it('keeps so many bytes at most, and of those the largest', () => {
