@@ -26,7 +26,7 @@ const CLOSE_TIMEOUT_MS = 500;
 /** Single items that may wait, for all targets: what a server that is away can cost. */
 const MAX_SENDING = 10_000;
 /** Kept for the next writes, at most: together, and each. Items are no larger but for those that are one line. */
-const MAX_SPARE_BYTES = 4_194_304;
+const MAX_SPARE_BYTES = 8_388_608;
 const LARGEST_SPARE_BYTES = 524_288;
 const RETRY = { delayMs: 100, factor: 2, maxDelayMs: 5_000, jitter: 0.2 };
 
