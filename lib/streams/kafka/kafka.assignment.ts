@@ -94,17 +94,33 @@ function balance(loads: readonly Load[]): void {
   }
 }
 
+interface Move {
+  readonly place: Place;
+  readonly to: Load;
+  /** Both then have their share of the topic, of which one had all or most. */
+  readonly shares: boolean;
+  readonly busy: boolean;
+  readonly ofTopic: number;
+}
+
+/** Work in flight keeps a partition where it is, but not all of a topic: who joins under load is to have a share of that load. */
+function isBetter(move: Move, best: Move): boolean {
+  if (move.shares !== best.shares) return move.shares;
+  if (move.busy !== best.busy) return best.busy;
+  return move.ofTopic > best.ofTopic;
+}
+
 function bestMove(from: Load, loads: readonly Load[]): { place: Place; to: Load } | undefined {
-  let best: { place: Place; to: Load; busy: boolean; ofTopic: number } | undefined;
+  let best: Move | undefined;
   const counts = new Map<string, number>();
   for (const { topic } of from.held.values()) counts.set(topic, (counts.get(topic) ?? 0) + 1);
   const targets = new Map<string, Load | undefined>([...counts.keys()].map((topic) => [topic, leastLoaded(loads, topic)]));
   for (const place of from.held.values()) {
     const to = targets.get(place.topic);
     if (!to || from.held.size - to.held.size < 2) continue;
-    const candidate = { place, to, busy: from.busy.has(place.key), ofTopic: counts.get(place.topic)! };
-    if (!best || Number(candidate.busy) < Number(best.busy) || (candidate.busy === best.busy && candidate.ofTopic > best.ofTopic))
-      best = candidate;
+    const inOne = counts.get(place.topic)!;
+    const candidate = { place, to, shares: inOne - ofTopic(to, place.topic) >= 2, busy: from.busy.has(place.key), ofTopic: inOne };
+    if (!best || isBetter(candidate, best)) best = candidate;
   }
   return best;
 }

@@ -107,6 +107,17 @@ describe('assignPartitions', () => {
       expect(new Set(places).size).toBe(places.length);
     }
   });
+
+  it('shares a topic that has all the work with who joins, and moves the others where that makes no difference', () => {
+    const topics = partitions({ busy: 2, cold: 2 });
+    const alone = member('a', ['cold', 'busy'], { cold: [0, 1], busy: [0, 1] }, 1, { busy: [0, 1] });
+    const joining = { id: 'b', topics: ['cold', 'busy'] };
+    const owned = settle([alone, joining], topics).members.map(({ claim }) => claim!.owned);
+    expect(owned.map(({ cold = [], busy = [] }) => [cold.length, busy.length])).toEqual([
+      [1, 1],
+      [1, 1],
+    ]);
+  });
 });
 
 describe('member metadata', () => {
