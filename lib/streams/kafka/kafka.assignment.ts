@@ -110,7 +110,7 @@ function isBetter(move: Move, best: Move): boolean {
   return move.ofTopic > best.ofTopic;
 }
 
-function bestMove(from: Load, loads: readonly Load[]): { place: Place; to: Load } | undefined {
+function bestMove(from: Load, loads: readonly Load[]): Move | undefined {
   let best: Move | undefined;
   const counts = new Map<string, number>();
   for (const { topic } of from.held.values()) counts.set(topic, (counts.get(topic) ?? 0) + 1);

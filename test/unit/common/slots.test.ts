@@ -1,7 +1,6 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { SlotMap, Slots } from '../../../lib/common/slots';
+import { collectGarbage } from '../../support/collect-garbage';
 
 describe('Slots', () => {
   it('numbers what is there, and uses numbers again', () => {
@@ -44,8 +43,6 @@ describe('SlotMap', () => {
   });
 
   it('what has come and gone can be collected at once, however old the map is', () => {
-    setFlagsFromString('--expose-gc');
-    const gc = runInNewContext('gc') as (options?: { type: 'minor' }) => void;
     const map = new SlotMap<unknown>();
     const ids: string[] = [];
     const churn = (rounds: number): void => {
@@ -58,11 +55,11 @@ describe('SlotMap', () => {
     };
     churn(1_000);
     // All that is there grows old.
-    gc();
-    gc();
+    collectGarbage();
+    collectGarbage();
     const before = process.memoryUsage().heapUsed;
     churn(50_000);
-    gc({ type: 'minor' });
+    collectGarbage({ type: 'minor' });
     const grownBy = process.memoryUsage().heapUsed - before;
     console.log(`50,000 values of 800 bytes, 100 at a time: ${(grownBy / 1e6).toFixed(1)} MB more`);
     // With the values in its table it keeps nearly all of them.

@@ -1,6 +1,4 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { from, Observable } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { StreambackConnectionError, StreambackPublishError, StreambackTimeoutError } from '../../../lib/common/errors';
@@ -17,6 +15,7 @@ import { feedbackTopicOf, newInbox } from '../../../lib/protocol/keys';
 import type { MainStreamDelivery, MainStreamSubscribeOptions, OutgoingMessage } from '../../../lib/streams/main-stream';
 import { MemoryFeedbackStream } from '../../../lib/streams/memory/memory.feedback-stream';
 import { MemoryMainStream } from '../../../lib/streams/memory/memory.main-stream';
+import { collectGarbage } from '../../support/collect-garbage';
 import { eventually } from '../../support/eventually';
 import { freshName } from '../../support/fresh-name';
 import { ManualClock } from '../../support/manual-clock';
@@ -644,8 +643,6 @@ describe('Consumer', () => {
     });
 
     it('what a handler was given is let go once it has ended, though its answers wait for their reader', async () => {
-      setFlagsFromString('--expose-gc');
-      const gc = runInNewContext('gc') as () => void;
       let given: WeakRef<object> | undefined;
       const values: unknown[] = [];
       asking.receive({ onFrame: (frame) => void values.push(...frame.values), onLost: () => {} });
@@ -656,7 +653,7 @@ describe('Consumer', () => {
       });
       await publish({ feedbackTopic: feedbackTopicOf('a'), id: 'a', inbox: asking.key, credit: 1 }, '{"n":1}');
       await eventually('the first', () => values.length === 1);
-      gc();
+      collectGarbage();
       expect([given!.deref(), main.settled]).toEqual([undefined, []]);
     });
 

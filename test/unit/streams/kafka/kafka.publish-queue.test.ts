@@ -1,7 +1,6 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import { createPublishTopic, type PendingMessage, PublishQueue } from '../../../../lib/streams/kafka/kafka.publish-queue';
+import { collectGarbage } from '../../../support/collect-garbage';
 
 const topic = Object.assign(createPublishTopic('t'), { partitions: 3 });
 const message = (value: Buffer): PendingMessage => ({
@@ -17,8 +16,6 @@ const message = (value: Buffer): PendingMessage => ({
 });
 
 it('what was sent is not held, though something always waits', async () => {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
   const queue = new PublishQueue();
   const values: WeakRef<Buffer>[] = [];
   const push = (count: number): void => {
@@ -35,7 +32,7 @@ it('what was sent is not held, though something always waits', async () => {
   }
   // What a WeakRef was asked for is held until the end of the turn.
   await new Promise(setImmediate);
-  collect();
+  collectGarbage();
   expect([queue.size, values.filter((value) => value.deref()).length]).toEqual([1_500, 1_500]);
 });
 
