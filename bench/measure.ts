@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { quantile } from './figures';
-import { message, type PeerClient } from './peer';
+import { message, type Item, type Message, type PeerClient } from './peer';
 import { readAll } from './reading';
 import { Sequence } from './sequence';
 import type { Extent, Workload } from './workloads';
@@ -57,41 +57,37 @@ export async function measure(
   let lastAt = 0;
   progress.received = 0;
 
-  const exchange = async (id: number): Promise<void> => {
-    const request = message(run, id, workload);
-    if (kind === 'events') {
-      await client.emit(request);
-      progress.received += 1;
-      return;
-    }
-    const sequence = items === undefined ? new Sequence(id, 1) : new Sequence(0, items);
-    const startedAt = performance.now();
+  const goesOn = (): boolean => sent < most && errors.length < MAX_ERRORS && (sent < least || performance.now() < end);
+  /** One of those in flight: what follows its answers is made once, and not for each message, so that the peer is what is measured. */
+  const loop = async (): Promise<void> => {
+    const sequence = new Sequence();
     let firstAt = 0;
-    const onAnswer = (answer: { readonly id: number }): void => {
-      if (firstAt === 0) firstAt = performance.now();
+    const onAnswer = (answer: Item): void => {
+      if (firstAt === 0 && items !== undefined) firstAt = performance.now();
       progress.received += 1;
       sequence.take(answer.id);
     };
-    try {
-      if (kind === 'reads') await readAll(client, request, onAnswer, itemDelayMs ?? 0);
-      else await client.ask(kind, request, onAnswer);
-      latenciesMs.push(performance.now() - startedAt);
-      if (items !== undefined) firstsMs.push(firstAt - startedAt);
-    } finally {
+    const send = (request: Message): Promise<unknown> => {
+      if (kind === 'events') return client.emit(request);
+      if (kind === 'reads') return readAll(client, request, onAnswer, itemDelayMs ?? 0);
+      return client.ask(kind, request, onAnswer);
+    };
+    while (goesOn()) {
+      const request = message(run, sent++, workload);
+      sequence.expect(items === undefined ? request.id : 0, items ?? 1);
+      firstAt = 0;
+      const startedAt = performance.now();
+      try {
+        await send(request);
+        if (kind === 'events') onAnswer(request);
+        else latenciesMs.push(performance.now() - startedAt);
+        if (items !== undefined) firstsMs.push(firstAt - startedAt);
+      } catch (error) {
+        errors.push(String(error));
+      }
       lost += sequence.missing;
       twice += sequence.twice;
       disordered += sequence.disordered;
-    }
-  };
-  const goesOn = (): boolean => sent < most && errors.length < MAX_ERRORS && (sent < least || performance.now() < end);
-  const loop = async (): Promise<void> => {
-    while (goesOn()) {
-      try {
-        await exchange(sent++);
-      } catch (error) {
-        if (kind === 'events') lost += 1;
-        errors.push(String(error));
-      }
       ended += 1;
       lastAt = performance.now();
     }

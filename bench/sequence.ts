@@ -1,17 +1,20 @@
-/** Follows the answers to one request by their numbers: what is lost, came twice or out of order is told apart by identity. */
+/** Follows the answers to one request after another by their numbers: what is lost, came twice or out of order is told apart by identity. */
 export class Sequence {
   /** Answers that came again, or that nobody asked for. */
   twice = 0;
   /** Answers that came before one that should have come first. */
   disordered = 0;
-  private next: number;
-  private readonly end: number;
+  private next = 0;
+  private end = 0;
   private skipped: Set<number> | undefined;
 
-  /** Expects `count` numbers from `first` on. */
-  constructor(first: number, count: number) {
+  /** Begins with a request that is answered with `count` numbers from `first` on. */
+  expect(first: number, count: number): void {
+    this.twice = 0;
+    this.disordered = 0;
     this.next = first;
     this.end = first + count;
+    this.skipped = undefined;
   }
 
   take(id: number): void {
