@@ -82,13 +82,12 @@ export class Opening {
     }
   }
 
-  /** Loud once, and when the reason is another one. */
+  /** Once, and when the reason is another one. */
   private tell(error: unknown): void {
-    const text = error instanceof StreambackError ? `${error.code}: ${error.message}` : String(error);
-    const line = redact(`Listening as group '${this.options.group}' does not work yet, trying again until it does: ${text}`);
     const same = error instanceof StreambackError && this.failure instanceof StreambackError && error.code === this.failure.code;
-    if (same) this.options.logger.debug(line);
-    else this.options.logger.error(line);
     this.failure = error;
+    if (same) return;
+    const text = error instanceof StreambackError ? `${error.code}: ${error.message}` : String(error);
+    this.options.logger.error(redact(`Listening as group '${this.options.group}' does not work yet, trying again until it does: ${text}`));
   }
 }

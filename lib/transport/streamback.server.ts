@@ -188,7 +188,8 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
     this.consumer = this.connection.listen(own, lifecycle?.connectionHooks(connection, own));
     lifecycle?.listens(this.connection, own);
     await this.consumer.start();
-    this.connection.logger.log(`Listens to ${firstNames(own.map(({ pattern }) => pattern))} as group '${group}' on ${this.address()}`);
+    const does = this.consumer.facts().failure === undefined ? 'Listens' : 'Is going to listen';
+    this.connection.logger.log(`${does} to ${firstNames(own.map(({ pattern }) => pattern))} as group '${group}' on ${this.address()}`);
   }
 
   private sayWhatIsWaitedFor(): void {

@@ -94,6 +94,8 @@ describeWith(['own-kafka', 'own-redis'], 'R24 servers absent at start', () => {
       }
       const loud = app.output.split('\n').filter((line) => line.includes('does not work yet'));
       expect(loud).toHaveLength(1);
+      expect(app.output).toContain('Is going to listen to ');
+      expect(app.output).not.toContain('Listens to ');
       if (absent.redis) await redis.start();
       if (absent.kafka) await kafka.nodes[0]!.start();
       await working(app, performance.now());

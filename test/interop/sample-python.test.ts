@@ -11,10 +11,10 @@ describeWith(['kafka', 'own-redis', 'python'], 'npm run start:python', ({ kafkaU
   });
   afterAll(() => redis?.close());
 
-  const run = (streams: string | undefined) => {
-    const env: NodeJS.ProcessEnv = { ...process.env, NODE_ENV: undefined, STREAMBACK_STREAMS: streams, PYTHON: pythonPath };
-    const { status, stdout } = spawnSync('npm', ['run', '--silent', 'start:python'], { env, encoding: 'utf8', timeout: 110_000 });
-    return { status, lines: stdout.split('\n').map((line) => line.trim()) };
+  const run = (streams: string | undefined, python = pythonPath) => {
+    const env: NodeJS.ProcessEnv = { ...process.env, NODE_ENV: undefined, STREAMBACK_STREAMS: streams, PYTHON: python };
+    const { status, stdout, stderr } = spawnSync('npm', ['run', '--silent', 'start:python'], { env, encoding: 'utf8', timeout: 110_000 });
+    return { status, lines: stdout.split('\n').map((line) => line.trim()), stderr };
   };
 
   it('has a Python service answer, is asked by a Python client, and ends by itself', { timeout: 120_000 }, () => {
@@ -24,6 +24,14 @@ describeWith(['kafka', 'own-redis', 'python'], 'npm run start:python', ({ kafkaU
       status: 0,
       got: ['nest got a', 'nest got lazy', 'nest got dog', 'python got FROM', 'python got PYTHON'],
     });
+  });
+
+  it('ends at once where Python has no streamback, and says what to do', () => {
+    const startedAt = performance.now();
+    const { status, stderr } = run(`main=${kafkaUrl}&feedback=${redis.url}`, 'false');
+    expect(status).toBe(1);
+    expect(stderr).toContain("service.py ended with 1: does 'false' have streamback==0.5.1? PYTHON names another interpreter.");
+    expect(performance.now() - startedAt).toBeLessThan(30_000);
   });
 
   it('says what it needs where there is none', () => {

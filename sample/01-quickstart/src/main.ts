@@ -10,9 +10,12 @@ async function bootstrap() {
     inject: [StreambackServer],
     logger: ['warn', 'error'],
   });
+  app.enableShutdownHooks();
   await app.listen();
-  await app.get(ReportsService).tour();
-  await app.close();
+  await app
+    .get(ReportsService)
+    .tour()
+    .finally(() => app.close());
 }
 
 void bootstrap();

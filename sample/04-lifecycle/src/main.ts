@@ -11,9 +11,12 @@ async function bootstrap() {
     // What fails here does so on purpose, and the audit tells of it.
     logger: false,
   });
+  app.enableShutdownHooks();
   await app.listen();
-  await app.get(TourService).tour();
-  await app.close();
+  await app
+    .get(TourService)
+    .tour()
+    .finally(() => app.close());
 }
 
 void bootstrap();

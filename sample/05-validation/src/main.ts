@@ -10,9 +10,12 @@ async function bootstrap() {
     inject: [StreambackServer],
     logger: ['warn', 'error'],
   });
+  app.enableShutdownHooks();
   await app.listen();
-  await app.get(OrdersService).tour();
-  await app.close();
+  await app
+    .get(OrdersService)
+    .tour()
+    .finally(() => app.close());
 }
 
 void bootstrap();

@@ -18,9 +18,12 @@ async function bootstrap() {
     inject: [StreambackServer],
     logger: ['warn', 'error'],
   });
+  app.enableShutdownHooks();
   await app.listen();
-  await app.get(TourService).tour(streams);
-  await app.close();
+  await app
+    .get(TourService)
+    .tour(streams)
+    .finally(() => app.close());
 }
 
 void bootstrap();

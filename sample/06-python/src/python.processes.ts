@@ -7,24 +7,23 @@ import { Injectable, type OnModuleDestroy } from '@nestjs/common';
 export class PythonProcesses implements OnModuleDestroy {
   private readonly running = new Set<ChildProcess>();
 
-  /** Resolves when it has ended. */
+  /** Resolves when it has ended; a service does not by itself. @throws where it failed */
   run(program: string, streams: string): Promise<void> {
+    const python = process.env.PYTHON ?? 'python3';
     return new Promise((resolve, reject) => {
-      const child = this.start(program, streams);
+      const child = spawn(python, ['-u', join(__dirname, '..', program), streams], {
+        stdio: ['ignore', 'inherit', 'inherit'],
+        // Its workers are in its group, and go with it.
+        detached: true,
+      });
+      this.running.add(child);
       child.once('error', reject);
-      child.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`${program} ended with ${code}`))));
+      child.once('exit', (code) => {
+        this.running.delete(child);
+        if (code === 0) return resolve();
+        reject(new Error(`${program} ended with ${code}: does '${python}' have streamback==0.5.1? PYTHON names another interpreter.`));
+      });
     });
-  }
-
-  start(program: string, streams: string): ChildProcess {
-    const child = spawn(process.env.PYTHON ?? 'python3', ['-u', join(__dirname, '..', program), streams], {
-      stdio: ['ignore', 'inherit', 'inherit'],
-      // Its workers are in its group, and go with it.
-      detached: true,
-    });
-    this.running.add(child);
-    child.once('exit', () => this.running.delete(child));
-    return child;
   }
 
   onModuleDestroy(): void {

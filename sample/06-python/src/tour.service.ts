@@ -14,11 +14,12 @@ export class TourService {
     console.log('1. A Python service answers Nest: that it answers in feedback lists is found out');
     // Python streamback creates no topics; whoever runs the two side by side creates them beforehand.
     await this.createTopic('sample.python.words');
-    this.python.start('service.py', streams);
+    const service = this.python.run('service.py', streams);
     const request = new StreambackRecordBuilder({ text: 'a lazy dog' }).setTimeoutMs(60_000).build();
-    await lastValueFrom(
-      this.client.send<string>('sample.python.words', request).pipe(tap((word: string) => console.log(`   nest got ${word}`))),
-    );
+    const answers = this.client
+      .send<string>('sample.python.words', request)
+      .pipe(tap((word: string) => console.log(`   nest got ${word}`)));
+    await Promise.race([lastValueFrom(answers), service]);
 
     console.log('2. A Python client asks the Nest service');
     await this.python.run('caller.py', streams);
