@@ -9,7 +9,8 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['test/{unit,meta,simulation}/**/*.test.ts'] },
+        // All cores: Vitest would leave one to itself, which is half of two.
+        test: { name: 'unit', include: ['test/{unit,meta,simulation}/**/*.test.ts'], maxWorkers: '100%' },
       },
       {
         extends: true,

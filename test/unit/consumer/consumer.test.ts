@@ -172,7 +172,7 @@ describe('Consumer', () => {
           }),
       });
     const handled: unknown[] = [];
-    await serve((run) => void handled.push(run.envelope.value), { concurrency: 1 });
+    await serve((run) => void handled.push(run.envelope.value), { concurrency: 1, drainTimeoutMs: 0 });
     await publish({ id: 'a' }, '1');
     await publish({ id: 'b' }, '2');
     await eventually('both', () => handled.length === 2);
