@@ -6,12 +6,9 @@ import { judge } from './verdicts';
 import { WORKLOADS } from './workloads';
 
 /** All tables of what was measured, and what was not. */
-export function reportOf(
-  { workloads, peers, skipped, failures }: Measured,
-  peerNames: readonly string[],
-  textOf: (table: Table) => string,
-): string {
-  const judged = TARGETS.flatMap((target) => judge(target, workloads, peers) ?? []);
+export function reportOf(measured: Measured, peerNames: readonly string[], textOf: (table: Table) => string): string {
+  const { workloads, peers, skipped, failures } = measured;
+  const judged = TARGETS.flatMap((target) => judge(target, measured) ?? []);
   const ordered = WORKLOADS.flatMap(({ name }) => workloads.filter(({ workload }) => workload === name));
   const tables = [workloadTable(ordered, peerNames), peerTable(peers, peerNames), targetTable(judged)];
   return [

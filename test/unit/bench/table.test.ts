@@ -63,7 +63,7 @@ describe('the table of targets', () => {
   it('names the target, what was measured, and the verdict', () => {
     const rows = [workloadRow({ ratePerSecond: 800 }), workloadRow({ peer: 'handwritten', clientMicros: 25 })];
     const target = { workload: 'rpc100', measure: 'rate', against: 'handwritten', atLeast: 0.7 } as const;
-    const [cells] = cellsOf(targetTable([judge(target, rows, [])!]));
+    const [cells] = cellsOf(targetTable([judge(target, { workloads: rows, peers: [], pinned: true })!]));
     expect(cells).toEqual({
       workload: 'rpc100',
       measure: 'rate',
