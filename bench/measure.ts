@@ -74,7 +74,7 @@ export async function measure(
     };
     while (goesOn()) {
       const request = message(run, sent++, workload);
-      sequence.expect(items === undefined ? request.id : 0, items ?? 1);
+      sequence.begin(items === undefined ? request.id : 0, items ?? 1);
       firstAt = 0;
       const startedAt = performance.now();
       try {

@@ -9,7 +9,7 @@ export class Sequence {
   private skipped: Set<number> | undefined;
 
   /** Begins with a request that is answered with `count` numbers from `first` on. */
-  expect(first: number, count: number): void {
+  begin(first: number, count: number): void {
     this.twice = 0;
     this.disordered = 0;
     this.next = first;

@@ -28,7 +28,11 @@ async function startClient(venue: Venue, form: Form): Promise<PeerClient> {
           onAnswer(value);
           if (end) resolve();
         };
-        requester.ask(topics[kind], message, take, reject);
+        const id = requester.ask(topics[kind], message, take, (error) => {
+          // What comes for it after all is not of the next message.
+          requester.forget(id);
+          reject(error);
+        });
       }),
     close: () => requester.close(),
   };

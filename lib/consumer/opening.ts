@@ -10,6 +10,8 @@ const BACKOFF = { delayMs: 200, factor: 2, maxDelayMs: 500, jitter: 0.2 };
 const PATIENCE_MS = 10_000;
 const WHY_SO_LONG =
   'a member that was killed is waited for until its session timeout is over, and one that is busy until it has drained; else see whether the address is right';
+/** So many are logged at most: a reason may have something in it that is another one each time. */
+const MAX_REASONS = 10;
 const PASSING: ReadonlySet<string> = new Set(['UNREACHABLE', 'FEEDBACK_UNWRITABLE']);
 
 /** Whether an error goes away when a server comes. All else is for people to mend. */
@@ -35,6 +37,7 @@ export interface OpeningOptions {
 export class Opening {
   /** Why it has not succeeded yet, where a try has failed. */
   failure: unknown;
+  private readonly told = new Set<string>();
   private readonly delay = new Delay();
   private patience: NodeJS.Timeout | undefined;
   private ended = false;
@@ -82,12 +85,12 @@ export class Opening {
     }
   }
 
-  /** Once, and when the reason is another one. */
+  /** Each reason once: it may be another server that is away. */
   private tell(error: unknown): void {
-    const same = error instanceof StreambackError && this.failure instanceof StreambackError && error.code === this.failure.code;
     this.failure = error;
-    if (same) return;
     const text = error instanceof StreambackError ? `${error.code}: ${error.message}` : String(error);
+    if (this.told.has(text) || this.told.size >= MAX_REASONS) return;
+    this.told.add(text);
     this.options.logger.error(redact(`Listening as group '${this.options.group}' does not work yet, trying again until it does: ${text}`));
   }
 }

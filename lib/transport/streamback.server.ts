@@ -188,7 +188,8 @@ export class StreambackServer extends Server<never> implements CustomTransportSt
     this.consumer = this.connection.listen(own, lifecycle?.connectionHooks(connection, own));
     lifecycle?.listens(this.connection, own);
     await this.consumer.start();
-    const does = this.consumer.facts().failure === undefined ? 'Listens' : 'Is going to listen';
+    if (this.isLeaving) return;
+    const does = this.consumer.facts().joined ? 'Listens' : 'Is going to listen';
     this.connection.logger.log(`${does} to ${firstNames(own.map(({ pattern }) => pattern))} as group '${group}' on ${this.address()}`);
   }
 

@@ -12,11 +12,14 @@ async function main(): Promise<void> {
     return;
   }
   console.log('Starting Kafka and Redis ...');
-  const [kafka, redis] = await Promise.all([startKafka(), startRedis()]);
+  // What the tests do without, as none of them lives long enough.
+  const config = { 'log.cleaner.enable': true };
+  const [kafka, redis] = await Promise.all([startKafka({ config }), startRedis()]);
   console.log(`STREAMBACK_STREAMS='main=${kafka.url}&feedback=${redis.url}'`);
   console.log('Ctrl-C ends both, and what they hold is gone.');
   await new Promise((resolve) => ['SIGINT', 'SIGTERM'].forEach((signal) => process.once(signal, resolve)));
   await Promise.all([kafka.stop(), redis.close()]);
+  console.log('Both have ended.');
 }
 
 void main();

@@ -11,17 +11,19 @@ export class PythonProcesses implements OnModuleDestroy {
   run(program: string, streams: string): Promise<void> {
     const python = process.env.PYTHON ?? 'python3';
     return new Promise((resolve, reject) => {
+      const fail = (how: string): void =>
+        reject(new Error(`${program} ${how}: does '${python}' have streamback==0.5.1? PYTHON names another interpreter.`));
       const child = spawn(python, ['-u', join(__dirname, '..', program), streams], {
         stdio: ['ignore', 'inherit', 'inherit'],
         // Its workers are in its group, and go with it.
         detached: true,
       });
       this.running.add(child);
-      child.once('error', reject);
+      child.once('error', (error) => fail(`did not start (${error.message})`));
       child.once('exit', (code) => {
         this.running.delete(child);
-        if (code === 0) return resolve();
-        reject(new Error(`${program} ended with ${code}: does '${python}' have streamback==0.5.1? PYTHON names another interpreter.`));
+        if (code === 0) resolve();
+        else fail(`ended with ${code}`);
       });
     });
   }

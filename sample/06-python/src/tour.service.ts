@@ -14,7 +14,9 @@ export class TourService {
     console.log('1. A Python service answers Nest: that it answers in feedback lists is found out');
     // Python streamback creates no topics; whoever runs the two side by side creates them beforehand.
     await this.createTopic('sample.python.words');
-    const service = this.python.run('service.py', streams);
+    const service = this.python.run('service.py', streams).then(() => {
+      throw new Error('service.py has ended, and not answered');
+    });
     const request = new StreambackRecordBuilder({ text: 'a lazy dog' }).setTimeoutMs(60_000).build();
     const answers = this.client
       .send<string>('sample.python.words', request)

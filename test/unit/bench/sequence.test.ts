@@ -4,7 +4,7 @@ import { Sequence } from '../../../bench/sequence';
 /** What is told of answers that come as `ids`, of five that are numbered from 10. */
 function told(...ids: number[]): { missing: number; twice: number; disordered: number } {
   const sequence = new Sequence();
-  sequence.expect(10, 5);
+  sequence.begin(10, 5);
   for (const id of ids) sequence.take(id);
   const { missing, twice, disordered } = sequence;
   return { missing, twice, disordered };
@@ -28,9 +28,9 @@ describe('a sequence of answers', () => {
 
   it('begins anew with the next request', () => {
     const sequence = new Sequence();
-    sequence.expect(0, 4);
+    sequence.begin(0, 4);
     for (const id of [0, 2, 2]) sequence.take(id);
-    sequence.expect(7, 2);
+    sequence.begin(7, 2);
     for (const id of [7, 2, 8]) sequence.take(id);
     expect(sequence).toMatchObject({ missing: 0, twice: 1, disordered: 0 });
   });
