@@ -56,6 +56,23 @@ describe('Opening', () => {
     expect(JSON.stringify(logger.lines)).not.toContain('canary-secret');
   });
 
+  it('tells each reason once, and not without end', async () => {
+    const kafka = new StreambackConnectionError('UNREACHABLE', 'Kafka is away');
+    const { opening: made, logger } = opening(
+      away,
+      kafka,
+      away,
+      kafka,
+      ...Array.from({ length: 20 }, (_, at) => new Error(`${at}`)),
+      'opens',
+    );
+    await made.begin();
+    await vi.advanceTimersByTimeAsync(30 * 600);
+    expect(made.failure).toBeUndefined();
+    expect(logger.having('Kafka is away')).toHaveLength(1);
+    expect(levels(logger)).toEqual([...Array<string>(10).fill('error'), 'log']);
+  });
+
   it('what comes later and does not pass is logged once, told, and tried on', async () => {
     const { opening: made, logger, tries } = opening(away, refused);
     await made.begin();
