@@ -11,7 +11,7 @@ export interface DeliveryOwner {
 
 /** One message as handed over, until it is settled, released, or its partition is gone. */
 export class KafkaDelivery implements MainStreamDelivery, Tracked {
-  settled = false;
+  sequence = -1;
   private ended = false;
 
   /** @param revoked one signal for all deliveries of the partition: a signal each would cost more than a small handler */

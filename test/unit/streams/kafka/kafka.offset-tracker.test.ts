@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest';
+import { collectGarbage } from '../../../support/collect-garbage';
+import { tick } from '../../../support/tick';
 import { OffsetTracker } from '../../../../lib/streams/kafka/kafka.offset-tracker';
 
 interface Entry {
   offset: number;
-  settled: boolean;
+  sequence: number;
 }
 
-const entry = (offset: number): Entry => ({ offset, settled: false });
+const entry = (offset: number): Entry => ({ offset, sequence: -1 });
 
 describe('OffsetTracker', () => {
   it('commits the contiguous settled prefix only (M5)', () => {
@@ -63,6 +65,7 @@ describe('OffsetTracker', () => {
     const random = (): number => (seed = (seed * 48_271) % 2_147_483_647) / 2_147_483_647;
     const tracker = new OffsetTracker<Entry>(0);
     const all: Entry[] = [];
+    const settled = new Set<Entry>();
     for (let step = 0; step < 20_000; step++) {
       if (random() < 0.5 || tracker.unsettled === 0) {
         const each = entry((all.at(-1)?.offset ?? -1) + 1 + Math.floor(random() * 3));
@@ -70,13 +73,35 @@ describe('OffsetTracker', () => {
         tracker.add(each);
       } else {
         const open = [...tracker.entries()];
-        tracker.settle(open[Math.floor(random() * Math.min(open.length, 200))]!);
+        const each = open[Math.floor(random() * Math.min(open.length, 200))]!;
+        tracker.settle(each);
+        settled.add(each);
       }
       if (step % 500 === 0) {
-        const first = all.find(({ settled }) => !settled);
+        const first = all.find((each) => !settled.has(each));
         expect(tracker.commitPoint.offset).toBe(first ? first.offset : tracker.next);
       }
     }
+  });
+
+  it('lets go of what is settled behind one that does not end', async () => {
+    const tracker = new OffsetTracker<Entry>(0);
+    const stuck = entry(0);
+    tracker.add(stuck);
+    const settled = Array.from({ length: 1_000 }, (_each, index) => {
+      const each = entry(index + 1);
+      tracker.add(each);
+      tracker.settle(each);
+      return new WeakRef(each);
+    });
+    await tick();
+    collectGarbage();
+    const kept = settled.filter((each) => each.deref()).length;
+    console.log('kept of 1,000 that are settled behind one that is not:', kept);
+    expect(kept).toBeLessThan(10);
+    expect(tracker.commitPoint.offset).toBe(0);
+    tracker.settle(stuck);
+    expect(tracker.commitPoint.offset).toBe(1_001);
   });
 
   it('costs the same with 10,000 open behind one that does not end', () => {
