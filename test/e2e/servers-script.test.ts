@@ -11,7 +11,11 @@ describeWith(['own-kafka', 'own-redis'], 'npm run servers', () => {
     const script = spawn('npm', ['run', '--silent', 'servers'], { detached: true, stdio: ['ignore', 'pipe', 'inherit'] });
     guardProcess(script);
     onTestFinished(() => {
-      if (script.exitCode === null && script.signalCode === null) process.kill(-script.pid!, 'SIGKILL');
+      try {
+        process.kill(-script.pid!, 'SIGKILL');
+      } catch {
+        // All of the group are gone.
+      }
     });
     const lines = createInterface(script.stdout)[Symbol.asyncIterator]();
     const lineWith = async (pattern: RegExp): Promise<RegExpExecArray> => {

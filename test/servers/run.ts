@@ -17,7 +17,8 @@ async function main(): Promise<void> {
   const [kafka, redis] = await Promise.all([startKafka({ config }), startRedis()]);
   console.log(`STREAMBACK_STREAMS='main=${kafka.url}&feedback=${redis.url}'`);
   console.log('Ctrl-C ends both, and what they hold is gone.');
-  await new Promise((resolve) => ['SIGINT', 'SIGTERM'].forEach((signal) => process.once(signal, resolve)));
+  // Ctrl-C may come twice: npm hands it on.
+  await new Promise((resolve) => ['SIGINT', 'SIGTERM'].forEach((signal) => process.on(signal, resolve)));
   await Promise.all([kafka.stop(), redis.close()]);
   console.log('Both have ended.');
 }

@@ -9,6 +9,8 @@ export interface Tracked {
 export interface CommitPoint {
   readonly offset: number;
   readonly sequence: number;
+  /** Whose point it is. */
+  readonly of: object;
 }
 
 const FIRST_CAPACITY = 64;
@@ -43,7 +45,7 @@ export class OffsetTracker<Entry extends Tracked> {
   /** The point that may be committed; the same as at the last commit where nothing new is. */
   get commitPoint(): CommitPoint {
     const offset = this.head === this.tail ? this.next : (this.at(this.head) as Entry).offset;
-    return { offset, sequence: this.head };
+    return { offset, sequence: this.head, of: this };
   }
 
   add(entry: Entry): void {

@@ -136,7 +136,9 @@ export class KafkaPartition implements DeliveryOwner {
     return this.released.length > 0;
   }
 
+  /** A point that was on its way when the partition began anew says nothing of what it holds now. */
   onCommitted(point: CommitPoint): void {
+    if (point.of !== this.tracker) return;
     this.committed = Math.max(this.committed, point.offset);
     this.tracker.committed(point);
   }

@@ -90,6 +90,20 @@ describe('KafkaDispatcher', () => {
     expect(bench.all).toHaveLength(50);
   });
 
+  it('a commit that was on its way when a partition began anew says nothing of what it holds now', () => {
+    const bench = new Bench({ settle: true });
+    const partition = bench.partition();
+    bench.fetch(partition, 0, 50);
+    const point = partition.commitPoint;
+    partition.start(0, -1);
+    partition.onCommitted(point);
+    expect(partition.committed).toBe(-1);
+    bench.fetch(partition, 0, 10);
+    expect({ ahead: partition.ahead, commitDue: partition.commitDue }).toEqual({ ahead: 10, commitDue: true });
+    partition.onCommitted(partition.commitPoint);
+    expect({ ahead: partition.ahead, commitDue: partition.commitDue }).toEqual({ ahead: 0, commitDue: false });
+  });
+
   it('hands over again what was released, in its order, before what follows in its partition', () => {
     const bench = new Bench({ maxInFlight: 3 });
     const partition = bench.partition();
