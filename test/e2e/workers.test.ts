@@ -270,7 +270,7 @@ describeWithBrokers('workers', ({ streams }) => {
       });
       const { workers } = lastTick();
       expect(workers.map(({ pid }) => pid).toSorted()).toEqual(app.workers().toSorted());
-      expect(workers.every(({ ageMs, rssBytes }) => ageMs > 500 && rssBytes > 10_000_000)).toBe(true);
+      expect(workers.every(({ status, ageMs, rssBytes }) => status === 'serving' && ageMs > 500 && rssBytes > 10_000_000)).toBe(true);
       const figures = () => app.reports('stats').flatMap(({ pid, stats }) => (pid === own ? [stats!] : []));
       await eventually('its figures', () => figures().reduce((sum, { listeners }) => sum + listeners[0]!.handled, 0) === 3);
       expect(figures()[0]).toMatchObject({ worker: { counter: 0, patterns: ['jobs'] }, listeners: [{ pattern: 'jobs', failed: 0 }] });

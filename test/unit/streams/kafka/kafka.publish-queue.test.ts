@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { createPublishTopic, type PendingMessage, PublishQueue } from '../../../../lib/streams/kafka/kafka.publish-queue';
 import { collectGarbage } from '../../../support/collect-garbage';
+import { tick } from '../../../support/tick';
 
 const topic = Object.assign(createPublishTopic('t'), { partitions: 3 });
 const message = (value: Buffer): PendingMessage => ({
@@ -31,7 +32,7 @@ it('what was sent is not held, though something always waits', async () => {
     push(1_000);
   }
   // What a WeakRef was asked for is held until the end of the turn.
-  await new Promise(setImmediate);
+  await tick();
   collectGarbage();
   expect([queue.size, values.filter((value) => value.deref()).length]).toEqual([1_500, 1_500]);
 });
