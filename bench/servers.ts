@@ -1,5 +1,5 @@
 import { Kafka, logLevel } from 'kafkajs';
-import { eventually } from '../test/support/eventually';
+import { createTopics } from '../test/support/create-topics';
 import { freePort } from '../test/support/free-port';
 import { freshName } from '../test/support/fresh-name';
 import { startKafka } from '../test/support/kafka';
@@ -82,12 +82,7 @@ async function startTopicAdmin(brokers: readonly string[]): Promise<TopicAdmin> 
   return {
     async create(topics) {
       const wanted = Object.entries(partitionsOf(topics)).map(([topic, numPartitions]) => ({ topic, numPartitions }));
-      await admin.createTopics({ waitForLeaders: false, topics: wanted });
-      // kafkajs' own wait rejects where a busy broker does not know a topic yet that it has just made.
-      await eventually('the topics of a round have leaders', async () => {
-        const { topics: known } = await admin.fetchTopicMetadata({ topics: wanted.map(({ topic }) => topic) });
-        return known.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0));
-      });
+      await createTopics(admin, ...wanted);
     },
     remove: (topics) => admin.deleteTopics({ topics: Object.keys(partitionsOf(topics)) }),
     stop: () => admin.disconnect(),

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { KafkaMainStream } from '../../lib/streams/kafka/kafka.main-stream';
 import type { MainStreamScan } from '../../lib/streams/main-stream';
 import { openStream } from '../fault/kafka-load';
+import { createTopics } from '../support/create-topics';
 import { eventually } from '../support/eventually';
 import { freshName } from '../support/fresh-name';
 import { startKafka, type KafkaServer } from '../support/kafka';
@@ -33,7 +34,7 @@ describeWith(['own-kafka'], 'scanning Kafka', () => {
   const createTopic = async (configs: Record<string, string> = {}): Promise<string> => {
     const topic = freshName('scan');
     const configEntries = Object.entries(configs).map(([name, value]) => ({ name, value }));
-    await server.withAdmin((admin) => admin.createTopics({ topics: [{ topic, numPartitions: 1, configEntries }] }));
+    await server.withAdmin((admin) => createTopics(admin, { topic, numPartitions: 1, configEntries }));
     return topic;
   };
   const publish = (topic: string, value: string, key: string | null = null) =>

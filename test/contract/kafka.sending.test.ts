@@ -4,6 +4,7 @@ import type { StreambackKafkaOptions } from '../../lib/streams/kafka/kafka.optio
 import type { OutgoingMessage } from '../../lib/streams/main-stream';
 import { openStream } from '../fault/kafka-load';
 import { rawKafka, readRaw } from '../fault/raw-kafka';
+import { createTopics } from '../support/create-topics';
 import { freshName } from '../support/fresh-name';
 import { describeWith } from '../support/servers';
 
@@ -31,7 +32,7 @@ describeWith(['kafka'], 'what a Kafka stream sends', ({ kafkaUrl }) => {
     const topics = [freshName('first'), freshName('second')];
     const admin = rawKafka(kafkaUrl).admin();
     await admin.connect();
-    await admin.createTopics({ topics: topics.map((topic, i) => ({ topic, numPartitions: 1 + 3 * i })) });
+    await createTopics(admin, ...topics.map((topic, i) => ({ topic, numPartitions: 1 + 3 * i })));
     await admin.disconnect();
     const stream = openStream(kafkaUrl, options);
     const sent = Array.from({ length: 400 }, (_, n) => kinds[n % kinds.length]!(topics[(n >> 3) % 2]!, n));

@@ -4,6 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import { MessagePattern } from '@nestjs/microservices';
 import { expect, it } from 'vitest';
 import { StreambackModule, StreambackServer } from '../../lib';
+import { createTopics } from '../support/create-topics';
 import { freshName } from '../support/fresh-name';
 import { describeWithBrokers } from '../support/servers';
 import { listsSuite } from './suites/lists.suite';
@@ -25,7 +26,7 @@ describeWithBrokers('over Kafka and Redis', ({ streams, kafkaUrl }) => {
     const kafka = new Kafka({ brokers: kafkaUrl.slice('kafka://'.length).split(','), logLevel: logLevel.NOTHING });
     const admin = kafka.admin();
     await admin.connect();
-    await admin.createTopics({ topics: [{ topic }] });
+    await createTopics(admin, { topic });
     await admin.disconnect();
     // kafkajs by itself speaks RoundRobinAssigner alone.
     const other = kafka.consumer({ groupId: group });

@@ -14,6 +14,7 @@ import { Kafka, logLevel } from 'kafkajs';
 import { firstValueFrom, interval, lastValueFrom, map, Observable, take, toArray } from 'rxjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { StreambackClient, StreambackModule, StreambackServer } from '../../lib';
+import { createTopics } from '../support/create-topics';
 import { eventually } from '../support/eventually';
 import { freshName } from '../support/fresh-name';
 import { describeWithBrokers } from '../support/servers';
@@ -65,7 +66,7 @@ describeWithBrokers("beside Nest's Kafka transport", ({ kafkaUrl, streams }) => 
     const admin = kafka.admin();
     await admin.connect();
     const topics = Object.values(patterns).flatMap((topic) => [topic, `${topic}.reply`, `${topic}.dlt`]);
-    await admin.createTopics({ waitForLeaders: true, topics: topics.map((topic) => ({ topic, numPartitions: 1 })) });
+    await createTopics(admin, ...topics.map((topic) => ({ topic, numPartitions: 1 })));
     await admin.disconnect();
   });
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createTopics } from '../support/create-topics';
 import { eventually } from '../support/eventually';
 import { freshName } from '../support/fresh-name';
 import { startKafka, type KafkaServer } from '../support/kafka';
@@ -16,13 +17,11 @@ describeWith(['own-kafka'], 'a topic that has lost the leader of a partition', (
     const [stuck, other] = [freshName('stuck'), freshName('other')];
     const away = kafka.nodes[2]!;
     await kafka.withAdmin((admin) =>
-      admin.createTopics({
-        waitForLeaders: true,
-        topics: [
-          { topic: stuck, replicaAssignment: [away.id, 1, 1].map((node, partition) => ({ partition, replicas: [node] })) },
-          { topic: other, numPartitions: 3, replicationFactor: 3 },
-        ],
-      }),
+      createTopics(
+        admin,
+        { topic: stuck, replicaAssignment: [away.id, 1, 1].map((node, partition) => ({ partition, replicas: [node] })) },
+        { topic: other, numPartitions: 3, replicationFactor: 3 },
+      ),
     );
     const stream = openStream(kafka.url);
     const send = (topic: string, key: string) => stream.publish({ topic, key, value: Buffer.from('x'), headers: [] });

@@ -5,6 +5,7 @@ import type { Admin } from 'kafkajs';
 import { lastValueFrom } from 'rxjs';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { StreambackClient, StreambackModule, StreambackServer, type StreambackKafkaOptions } from '../../lib';
+import { createTopics } from '../support/create-topics';
 import { eventually } from '../support/eventually';
 import { freshName } from '../support/fresh-name';
 import { startKafka, type KafkaServer } from '../support/kafka';
@@ -43,14 +44,10 @@ describeWith(['own-kafka'], 'R7 the dead-letter topic cannot be written', () => 
 
   /** On the nodes that are named; node 3 is the one that dies. */
   const createTopic = (name: string, replicas = [1], inSync = 1) =>
-    admin.createTopics({
-      topics: [
-        {
-          topic: name,
-          replicaAssignment: [{ partition: 0, replicas }],
-          configEntries: [{ name: 'min.insync.replicas', value: String(inSync) }],
-        },
-      ],
+    createTopics(admin, {
+      topic: name,
+      replicaAssignment: [{ partition: 0, replicas }],
+      configEntries: [{ name: 'min.insync.replicas', value: String(inSync) }],
     });
   const start = async (kafka: StreambackKafkaOptions): Promise<void> => {
     @Controller()

@@ -3,6 +3,7 @@ import { Kafka, logLevel } from 'kafkajs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { slotId } from '../../lib/scheduler/schedule-runner';
 import { startApp, type AppProcess } from '../support/app-process';
+import { createTopics } from '../support/create-topics';
 import { eventually } from '../support/eventually';
 import { freshName } from '../support/fresh-name';
 import { Random } from '../support/random';
@@ -53,7 +54,7 @@ describeWithBrokers('R23: schedules of five processes, on Redis and Kafka', ({ k
     const kafka = new Kafka({ brokers: [kafkaUrl.replace('kafka://', '')], logLevel: logLevel.NOTHING });
     const admin = kafka.admin();
     await admin.connect();
-    await admin.createTopics({ topics: [{ topic: `${group}.tick`, numPartitions: 1 }] });
+    await createTopics(admin, { topic: `${group}.tick`, numPartitions: 1 });
     await admin.disconnect();
     const consumer = kafka.consumer({ groupId: `${group}.reader` });
     const copies = new Map<string, number>();

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { StreambackHealthResult } from '../../lib';
 import type { StreamStatus } from '../../lib/streams/main-stream';
 import { startApp, type AppMessage, type AppProcess } from '../support/app-process';
+import { createTopics } from '../support/create-topics';
 import { eventually } from '../support/eventually';
 import { freshName } from '../support/fresh-name';
 import { startKafka, type KafkaServer } from '../support/kafka';
@@ -64,7 +65,7 @@ describeWith(['own-kafka', 'own-redis'], 'R24 servers absent at start', () => {
   for (const [what, absent] of Object.entries(away)) {
     it(`${what} away for ${AWAY_MS} ms: the app starts, is not ready, and works soon after`, { timeout: AWAY_MS + 60_000 }, async () => {
       const group = freshName('absent');
-      await kafka.withAdmin((admin) => admin.createTopics({ topics: [{ topic: `${group}.noted` }], waitForLeaders: true }));
+      await kafka.withAdmin((admin) => createTopics(admin, { topic: `${group}.noted` }));
       const sent: string[] = [];
       if (absent.kafka) await kafka.nodes[0]!.kill();
       if (absent.redis) await redis.stop();

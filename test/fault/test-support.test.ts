@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { Redis } from 'ioredis';
 import { expect, it, onTestFinished } from 'vitest';
 import { startApp, type AppMessage } from '../support/app-process';
+import { createTopics } from '../support/create-topics';
 import { eventually } from '../support/eventually';
 import { freshName } from '../support/fresh-name';
 import { startKafka } from '../support/kafka';
@@ -89,7 +90,7 @@ describeWith(['own-kafka'], 'servers of a test: Kafka', () => {
     const kafka = await startKafka({ proxied: true });
     onTestFinished(() => kafka.stop());
     const topic = freshName('orders');
-    await kafka.withAdmin((admin) => admin.createTopics({ topics: [{ topic, numPartitions: 3 }] }));
+    await kafka.withAdmin((admin) => createTopics(admin, { topic, numPartitions: 3 }));
     const [node] = kafka.nodes;
     expect(kafka.url).toBe(`kafka://127.0.0.1:${node?.proxy?.port}`);
     await node?.kill();
@@ -101,15 +102,16 @@ describeWith(['own-kafka'], 'servers of a test: Kafka', () => {
     const kafka = await startKafka({ nodes: 3 });
     onTestFinished(() => kafka.stop());
     const topic = freshName('orders');
-    await kafka.withAdmin((admin) =>
-      admin.createTopics({ topics: [{ topic, numPartitions: 6, replicationFactor: 3 }], waitForLeaders: true }),
-    );
+    await kafka.withAdmin((admin) => createTopics(admin, { topic, numPartitions: 6, replicationFactor: 3 }));
     const leaders = () =>
       kafka.withAdmin(async (admin) => {
         const partitions = (await admin.fetchTopicMetadata({ topics: [topic] })).topics[0]?.partitions ?? [];
         return partitions.toSorted((one, other) => one.partitionId - other.partitionId).map((each) => each.leader);
       });
-    const before = await leaders();
+    const before = await eventually('all leaders are known', async () => {
+      const known = await leaders();
+      return known.length === 6 && known.every((leader) => leader > 0) ? known : undefined;
+    });
     await kafka.moveLeaders(topic);
     const after = await leaders();
     expect(after).toHaveLength(6);

@@ -1,4 +1,5 @@
 import { rawKafka } from '../fault/raw-kafka';
+import { createTopics } from '../support/create-topics';
 import { eventually } from '../support/eventually';
 import { startRedis, type RedisServer } from '../support/redis';
 import { PythonClient, startPython, type PythonMessage, type PythonProcess } from './python-process';
@@ -30,14 +31,12 @@ export const VALUES: readonly unknown[] = [
 export const startPlainRedis = (): Promise<RedisServer> => startRedis();
 
 /** Creates the topics of the Python server under a prefix: it creates none itself. */
-export async function createTopics(kafkaUrl: string, prefix: string, partitions = PARTITIONS): Promise<void> {
+export async function createServerTopics(kafkaUrl: string, prefix: string, partitions = PARTITIONS): Promise<void> {
   const admin = rawKafka(kafkaUrl).admin();
   await admin.connect();
   try {
-    await admin.createTopics({ topics: TOPICS.map((topic) => ({ topic: `${prefix}.${topic}`, numPartitions: partitions })) });
     // Its master gives up for good where a leader does not know yet that it is one.
-    for (const topic of TOPICS)
-      await eventually(`${topic} has leaders`, async () => (await admin.fetchTopicOffsets(`${prefix}.${topic}`)).length === partitions);
+    await createTopics(admin, ...TOPICS.map((topic) => ({ topic: `${prefix}.${topic}`, numPartitions: partitions })));
   } finally {
     await admin.disconnect();
   }

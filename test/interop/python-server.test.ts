@@ -8,7 +8,7 @@ import { freshName } from '../support/fresh-name';
 import type { RedisServer } from '../support/redis';
 import { report } from '../support/report';
 import { describeWith } from '../support/servers';
-import { countIds, createTopics, PARTITIONS, startPlainRedis, startPythonServer, VALUES } from './interop-setup';
+import { countIds, createServerTopics, PARTITIONS, startPlainRedis, startPythonServer, VALUES } from './interop-setup';
 import { PythonClient, type PythonProcess } from './python-process';
 
 describeWith(['kafka', 'own-redis', 'python'], 'A Nest client of a Python server', ({ kafkaUrl, pythonPath }) => {
@@ -41,7 +41,7 @@ describeWith(['kafka', 'own-redis', 'python'], 'A Nest client of a Python server
   beforeAll(async () => {
     redis = await startPlainRedis();
     streams = `main=${kafkaUrl}&feedback=${redis.url}&topics_prefix=${prefix}`;
-    await createTopics(kafkaUrl, prefix);
+    await createServerTopics(kafkaUrl, prefix);
     server = await startPythonServer({ pythonPath, group, streams });
   });
   afterAll(async () => {

@@ -11,7 +11,7 @@ import { freshName } from '../support/fresh-name';
 import type { RedisServer } from '../support/redis';
 import { report } from '../support/report';
 import { describeWith } from '../support/servers';
-import { createTopics, startPlainRedis, startPythonServer } from './interop-setup';
+import { createServerTopics, startPlainRedis, startPythonServer } from './interop-setup';
 import type { PythonMessage, PythonProcess } from './python-process';
 
 interface Keyed {
@@ -73,7 +73,7 @@ describeWith(['kafka', 'own-redis', 'python'], 'A group with Python and Nest mem
   beforeAll(async () => {
     redis = await startPlainRedis();
     streams = `main=${kafkaUrl}&feedback=${redis.url}&topics_prefix=${prefix}`;
-    await createTopics(kafkaUrl, prefix);
+    await createServerTopics(kafkaUrl, prefix);
     client = new StreambackClient({ group: freshName('caller'), streams, kafka: { partitioner: 'crc32' } });
     await client.connect();
   });

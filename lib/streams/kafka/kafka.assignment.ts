@@ -5,6 +5,8 @@ interface Load {
   readonly topics: ReadonlySet<string>;
   readonly busy: ReadonlySet<string>;
   readonly held: Map<string, Place>;
+  /** Numbers of `held`, by topic. */
+  readonly counts: Map<string, number>;
 }
 
 interface Place {
@@ -19,8 +21,8 @@ export interface GroupMember extends MemberSubscription {
 
 /**
  * Who reads what. Every partition goes to a member that subscribed to its topic; the numbers differ by one at most where
- * subscriptions allow; beyond that, partitions stay where they are, those with work in flight above all. The same input gives the
- * same answer.
+ * subscriptions allow, over all topics together and of each topic; beyond that, partitions stay where they are, those with work in
+ * flight above all. The same input gives the same answer.
  * @param cooperative a partition that changes hands is given to nobody in this round: its owner sees that it is missing, finishes
  * what is in flight, commits, and joins again; then it is free. Without it (other programs are in the group) it changes at once.
  */
@@ -31,14 +33,18 @@ export function assignPartitions(
 ): Map<string, PartitionsByTopic> {
   const loads = [...members].sort((a, b) => compare(a.id, b.id)).map(toLoad);
   const owners = claimedBy(members);
-  for (const topic of [...partitionsOf.keys()].sort(compare)) {
-    for (const partition of [...partitionsOf.get(topic)!].sort((a, b) => a - b)) {
-      const place = { key: placeKey(topic, partition), topic, partition };
-      const owner = loads.find(({ id, topics }) => id === owners.get(place.key) && topics.has(topic));
-      (owner ?? leastLoaded(loads, topic))?.held.set(place.key, place);
-    }
+  const free: Place[] = [];
+  for (const place of placesOf(partitionsOf)) {
+    const owner = loads.find(({ id, topics }) => id === owners.get(place.key) && topics.has(place.topic));
+    if (owner) give(owner, place);
+    else free.push(place);
+  }
+  for (const place of free) {
+    const to = leastLoaded(loads, place.topic);
+    if (to) give(to, place);
   }
   balance(loads);
+  exchange(loads, new Set(free));
   return new Map(loads.map((load) => [load.id, toAssignment(load, cooperative ? owners : new Map())]));
 }
 
@@ -48,7 +54,29 @@ export function placeKey(topic: string, partition: number): string {
 
 function toLoad({ id, topics, claim }: GroupMember): Load {
   const busy = new Set(Object.entries(claim?.busy ?? {}).flatMap(([topic, partitions]) => partitions.map((each) => placeKey(topic, each))));
-  return { id, topics: new Set(topics), busy, held: new Map() };
+  return { id, topics: new Set(topics), busy, held: new Map(), counts: new Map() };
+}
+
+function placesOf(partitionsOf: ReadonlyMap<string, readonly number[]>): Place[] {
+  const topics = [...partitionsOf].sort(([a], [b]) => compare(a, b));
+  return topics.flatMap(([topic, partitions]) =>
+    [...partitions].sort((a, b) => a - b).map((partition) => ({ key: placeKey(topic, partition), topic, partition })),
+  );
+}
+
+function give(load: Load, place: Place): void {
+  load.held.set(place.key, place);
+  load.counts.set(place.topic, ofTopic(load, place.topic) + 1);
+}
+
+function move(place: Place, from: Load, to: Load): void {
+  from.held.delete(place.key);
+  from.counts.set(place.topic, ofTopic(from, place.topic) - 1);
+  give(to, place);
+}
+
+function ofTopic(load: Load, topic: string): number {
+  return load.counts.get(topic) ?? 0;
 }
 
 /**
@@ -84,10 +112,9 @@ function balance(loads: readonly Load[]): void {
   for (let moved = true; moved;) {
     moved = false;
     for (const from of [...loads].sort((a, b) => b.held.size - a.held.size || compare(a.id, b.id))) {
-      const move = bestMove(from, loads);
-      if (!move) continue;
-      from.held.delete(move.place.key);
-      move.to.held.set(move.place.key, move.place);
+      const best = bestMove(from, loads);
+      if (!best) continue;
+      move(best.place, from, best.to);
       moved = true;
       break;
     }
@@ -112,23 +139,58 @@ function isBetter(move: Move, best: Move): boolean {
 
 function bestMove(from: Load, loads: readonly Load[]): Move | undefined {
   let best: Move | undefined;
-  const counts = new Map<string, number>();
-  for (const { topic } of from.held.values()) counts.set(topic, (counts.get(topic) ?? 0) + 1);
-  const targets = new Map<string, Load | undefined>([...counts.keys()].map((topic) => [topic, leastLoaded(loads, topic)]));
+  const targets = new Map<string, Load | undefined>([...from.counts.keys()].map((topic) => [topic, leastLoaded(loads, topic)]));
   for (const place of from.held.values()) {
     const to = targets.get(place.topic);
     if (!to || from.held.size - to.held.size < 2) continue;
-    const inOne = counts.get(place.topic)!;
+    const inOne = ofTopic(from, place.topic);
     const candidate = { place, to, shares: inOne - ofTopic(to, place.topic) >= 2, busy: from.busy.has(place.key), ofTopic: inOne };
     if (!best || isBetter(candidate, best)) best = candidate;
   }
   return best;
 }
 
-function ofTopic(load: Load, topic: string): number {
-  let count = 0;
-  for (const place of load.held.values()) if (place.topic === topic) count++;
-  return count;
+/**
+ * Even totals may hide that one member has all of a topic that has the load, and another all of one that is idle: two such members
+ * exchange a partition each. No topic becomes less even by it, and one becomes more so, so that it ends.
+ */
+function exchange(loads: readonly Load[], free: ReadonlySet<Place>): void {
+  for (let found = findExchange(loads, free); found; found = findExchange(loads, free)) {
+    move(found.place, found.from, found.to);
+    if (found.back) move(found.back, found.to, found.from);
+  }
+}
+
+interface Exchange {
+  readonly place: Place;
+  readonly from: Load;
+  readonly to: Load;
+  /** Absent where `from` has one more than `to`, and may give it for nothing. */
+  readonly back: Place | undefined;
+}
+
+function findExchange(loads: readonly Load[], free: ReadonlySet<Place>): Exchange | undefined {
+  for (const topic of new Set(loads.flatMap(({ counts }) => [...counts.keys()]))) {
+    const most = loads.filter(({ topics }) => topics.has(topic)).sort((a, b) => ofTopic(b, topic) - ofTopic(a, topic));
+    for (const from of most) {
+      for (const to of [...most].reverse()) {
+        if (ofTopic(from, topic) - ofTopic(to, topic) < 2) break;
+        const place = cheapest(from, free, (each) => each.topic === topic)!;
+        if (from.held.size > to.held.size) return { place, from, to, back: undefined };
+        const back = cheapest(to, free, (each) => from.topics.has(each.topic) && ofTopic(to, each.topic) > ofTopic(from, each.topic));
+        if (back) return { place, from, to, back };
+      }
+    }
+  }
+  return undefined;
+}
+
+/** What costs least to take away: what nobody has yet, then what has no work in flight. */
+function cheapest(load: Load, free: ReadonlySet<Place>, fits: (place: Place) => boolean): Place | undefined {
+  const cost = (place: Place): number => (free.has(place) ? 0 : load.busy.has(place.key) ? 2 : 1);
+  let best: Place | undefined;
+  for (const place of load.held.values()) if (fits(place) && (!best || cost(place) < cost(best))) best = place;
+  return best;
 }
 
 function toAssignment({ id, held }: Load, owners: ReadonlyMap<string, string>): PartitionsByTopic {

@@ -41,17 +41,19 @@ export function encodeAssignment(assignment: PartitionsByTopic): Buffer {
   return kafkajs().AssignerProtocol.MemberAssignment.encode({ version: VERSION, assignment: plain, userData: Buffer.alloc(0) });
 }
 
+/** A claim that is not in the form that members of ours give it counts as none: any program may join a group. */
 function decodeClaim(userData: Buffer | null): MemberClaim | undefined {
   if (!userData || userData.length === 0) return undefined;
   try {
-    const parsed = JSON.parse(userData.toString('utf8')) as { by?: unknown; generation?: unknown; owned?: unknown; busy?: unknown };
-    if (parsed.by !== MARK || typeof parsed.generation !== 'number') return undefined;
-    return {
-      generation: parsed.generation,
-      owned: (parsed.owned ?? {}) as PartitionsByTopic,
-      busy: (parsed.busy ?? {}) as PartitionsByTopic,
-    };
+    const { by, generation, owned = {}, busy = {} } = JSON.parse(userData.toString('utf8')) as Record<string, unknown>;
+    if (by !== MARK || !Number.isSafeInteger(generation) || !arePartitionsByTopic(owned) || !arePartitionsByTopic(busy)) return undefined;
+    return { generation: generation as number, owned, busy };
   } catch {
     return undefined;
   }
+}
+
+function arePartitionsByTopic(value: unknown): value is PartitionsByTopic {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.values(value).every((partitions) => Array.isArray(partitions) && partitions.every(Number.isSafeInteger));
 }

@@ -19,6 +19,9 @@ const member = (
 });
 const count = (assignment: PartitionsByTopic | undefined): number => Object.values(assignment ?? {}).flat().length;
 
+const ofTopic = (members: GroupMember[], topic: string): number[] => members.map(({ claim }) => claim!.owned[topic]?.length ?? 0);
+const spread = (counts: number[]): number => Math.max(...counts) - Math.min(...counts);
+
 /** Rounds as members play them: what one holds it claims, what is missing it gives up. */
 function settle(members: GroupMember[], topics: Map<string, number[]>): { rounds: number; members: GroupMember[] } {
   for (let rounds = 1; rounds < 10; rounds++) {
@@ -100,7 +103,8 @@ describe('assignPartitions', () => {
       const { rounds, members: end } = settle(changed, topics);
       expect(rounds).toBeLessThanOrEqual(2);
       const counts = end.map(({ claim }) => count(claim!.owned));
-      expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
+      expect(spread(counts)).toBeLessThanOrEqual(1);
+      for (const topic of names) expect(spread(ofTopic(end, topic))).toBeLessThanOrEqual(1);
       const places = end.flatMap(({ claim }) =>
         Object.entries(claim!.owned).flatMap(([topic, list]) => list.map((each) => `${topic}/${each}`)),
       );
@@ -118,6 +122,30 @@ describe('assignPartitions', () => {
       [1, 1],
     ]);
   });
+
+  it('exchanges partitions where all of a topic are with one member, though both have equally many', () => {
+    const topics = partitions({ busy: 2, cold: 2 });
+    const skewed = [member('a', ['busy', 'cold'], { busy: [0, 1] }, 1, { busy: [0] }), member('b', ['busy', 'cold'], { cold: [0, 1] })];
+    const first = assignPartitions(skewed, topics, true);
+    expect([first.get('a'), first.get('b')]).toEqual([{ busy: [0] }, { cold: [1] }]);
+    const { rounds, members } = settle(skewed, topics);
+    expect(rounds).toBe(2);
+    expect([ofTopic(members, 'busy'), ofTopic(members, 'cold')]).toEqual([
+      [1, 1],
+      [1, 1],
+    ]);
+  });
+
+  it('takes part in an exchange only what the other subscribed to', () => {
+    const owned = [member('a', ['x'], { x: [0, 1] }), member('b', ['x', 'y'], { y: [0, 1] })];
+    const result = assignPartitions(owned, partitions({ x: 2, y: 2 }), true);
+    expect([result.get('a'), result.get('b')]).toEqual([{ x: [0, 1] }, { y: [0, 1] }]);
+  });
+
+  it('moves a partition for nothing to who has one less in all, and two less of its topic', () => {
+    const owned = [member('a', ['x'], { x: [0, 1] }), member('b', ['x', 'y'], { y: [0] })];
+    expect(settle(owned, partitions({ x: 2, y: 1 })).members.map(({ claim }) => claim!.owned)).toEqual([{ x: [1] }, { x: [0], y: [0] }]);
+  });
 });
 
 describe('member metadata', () => {
@@ -126,11 +154,18 @@ describe('member metadata', () => {
     expect(decodeMember(encodeMember({ topics: ['t', 'ü'], claim }))).toEqual({ topics: ['t', 'ü'], claim: { ...claim } });
   });
 
-  it.each([Buffer.alloc(0), Buffer.from([1, 2, 3]), Buffer.from('{"generation":9,"owned":{"t":[0]}}'), Buffer.from('null')])(
-    'passes over the userData of another program: %s',
-    (userData) => {
-      const encoded = AssignerProtocol.MemberMetadata.encode({ version: 1, topics: ['t'], userData });
-      expect(decodeMember(encoded)).toEqual({ topics: ['t'] });
-    },
-  );
+  it.each([
+    '',
+    '\u0001\u0002\u0003',
+    'null',
+    '{"generation":9,"owned":{"t":[0]}}',
+    '{"by":"streamback","generation":"9","owned":{"t":[0]}}',
+    '{"by":"streamback","generation":9,"owned":null}',
+    '{"by":"streamback","generation":9,"owned":{"t":0}}',
+    '{"by":"streamback","generation":9,"owned":{"t":["0"]}}',
+    '{"by":"streamback","generation":9,"owned":{},"busy":{"t":null}}',
+  ])('passes over the userData of another program: %s', (userData) => {
+    const encoded = AssignerProtocol.MemberMetadata.encode({ version: 1, topics: ['t'], userData: Buffer.from(userData) });
+    expect(decodeMember(encoded)).toEqual({ topics: ['t'] });
+  });
 });
