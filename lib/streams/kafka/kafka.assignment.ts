@@ -171,9 +171,9 @@ interface Exchange {
 
 function findExchange(loads: readonly Load[], free: ReadonlySet<Place>): Exchange | undefined {
   for (const topic of new Set(loads.flatMap(({ counts }) => [...counts.keys()]))) {
-    const most = loads.filter(({ topics }) => topics.has(topic)).sort((a, b) => ofTopic(b, topic) - ofTopic(a, topic));
-    for (const from of most) {
-      for (const to of [...most].reverse()) {
+    const readers = loads.filter(({ topics }) => topics.has(topic)).sort((a, b) => ofTopic(b, topic) - ofTopic(a, topic));
+    for (const from of readers) {
+      for (const to of [...readers].reverse()) {
         if (ofTopic(from, topic) - ofTopic(to, topic) < 2) break;
         const place = cheapest(from, free, (each) => each.topic === topic)!;
         if (from.held.size > to.held.size) return { place, from, to, back: undefined };
