@@ -7,7 +7,7 @@ import { readFetches } from './kafka.fetch-decoding';
 import type { GroupBroker, GroupCluster } from './kafka.group-cluster';
 import { JoinConnection } from './kafka.join-connection';
 import type { PartitionsByTopic } from './kafka.member-metadata';
-import { fetchApart } from './kafka.refusals';
+import type { Fetch, FetchRequest } from './kafka.refusals';
 
 /** A topic that is not there, or not for us, has no partitions to assign. */
 const ABSENT = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'TOPIC_AUTHORIZATION_FAILED']);
@@ -28,8 +28,8 @@ export interface MembershipHooks {
   readonly claims: () => { owned: PartitionsByTopic; busy: PartitionsByTopic };
   /** Awaited before each fetch: lets a paused consumer wait for room rather than for the clock. */
   readonly beforeFetch: () => Promise<void>;
-  /** A topic may not be read (`error`), or was read. */
-  readonly onRead: (topic: string, error?: unknown) => void;
+  /** Sends a fetch, by `send`. */
+  readonly fetch: (send: Fetch, request: FetchRequest) => ReturnType<Fetch>;
 }
 
 /**
@@ -217,7 +217,7 @@ export class GroupMembership {
       return answer;
     };
     const fetch = broker.fetch.bind(broker);
-    broker.fetch = (request) => fetchApart(fetch, request, this.hooks.onRead);
+    broker.fetch = (request) => this.hooks.fetch(fetch, request);
     const leave = broker.leaveGroup.bind(broker);
     broker.leaveGroup = async (request) => {
       if (!this.leaving || this.memberId === '') return;

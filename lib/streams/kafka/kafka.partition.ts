@@ -22,6 +22,8 @@ export class KafkaPartition implements DeliveryOwner {
   state: PartitionState = 'starting';
   /** kafkajs was told not to fetch it. */
   paused = true;
+  /** When fetching was last paused; `performance.now()`. */
+  pausedAt = 0;
   /** The last offset known to be committed; -1: none. */
   committed = -1;
   /** The next offset to come from the broker. */

@@ -10,11 +10,14 @@ import { GroupMembership } from './kafka.membership';
 import type { StreambackKafkaOptions } from './kafka.options';
 import { KafkaOwnership } from './kafka.ownership';
 import type { KafkaPartition } from './kafka.partition';
-import { KafkaRefusals } from './kafka.refusals';
+import { fetchApart, KafkaRefusals } from './kafka.refusals';
 import type { KafkaTopics } from './kafka.topics';
 
 const DEFAULT_COMMIT_INTERVAL_MS = 1_000;
 const DEFAULT_MAX_UNCOMMITTED = 10_000;
+/** While a partition is paused, a fetch of the others waits for this share of the pause until then, and at least so long, in ms. */
+const FETCH_WAIT_SHARE = 0.5;
+const MIN_FETCH_WAIT_MS = 5;
 
 export interface KafkaSubscriptionOptions {
   /** A client of its own (see `createKafka`). */
@@ -53,7 +56,10 @@ export class KafkaSubscription implements MainStreamSubscription {
       },
       claims: () => this.ownership.claims(),
       beforeFetch: () => this.room(),
-      onRead: (topic, error) => this.refusals.note(topic, error),
+      fetch: (send, request) =>
+        fetchApart(send, { ...request, maxWaitTime: this.fetchWaitMs(request.maxWaitTime) }, (topic, error) =>
+          this.refusals.note(topic, error),
+        ),
     });
     this.refusals = new KafkaRefusals({
       group: subscribe.group,
@@ -168,8 +174,10 @@ export class KafkaSubscription implements MainStreamSubscription {
   }
 
   private setPaused(partition: KafkaPartition, paused: boolean): void {
+    const wasPaused = partition.paused;
     // What is fetched after stop is not taken, and kafkajs would fetch it over and over.
     partition.paused = paused || this.dispatcher.stopped;
+    if (partition.paused && !wasPaused) partition.pausedAt = performance.now();
     this.consumer.setPaused(partition.topic, partition.partition, partition.paused);
     if (!partition.paused) this.roomDelay.wake();
   }
@@ -181,5 +189,18 @@ export class KafkaSubscription implements MainStreamSubscription {
     // There is a fetcher for each broker: they wait together.
     this.waitingForRoom ??= this.roomDelay.wait(this.maxWaitMs).finally(() => (this.waitingForRoom = undefined));
     await this.waitingForRoom;
+  }
+
+  /**
+   * A fetch that waits at the broker cannot be told of a partition that has room again meanwhile. So it waits no longer than a share of
+   * the time for which one has been paused: a short pause ends soon, a long one costs few fetches.
+   */
+  private fetchWaitMs(maxWaitMs: number): number {
+    let waitMs = maxWaitMs;
+    for (const { paused, pausedAt, state } of this.ownership.held.values()) {
+      if (paused && state === 'active')
+        waitMs = Math.min(waitMs, Math.max(MIN_FETCH_WAIT_MS, (performance.now() - pausedAt) * FETCH_WAIT_SHARE));
+    }
+    return Math.round(waitMs);
   }
 }

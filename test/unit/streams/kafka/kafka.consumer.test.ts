@@ -54,7 +54,7 @@ function consumerWith(
     beforeJoin: () => Promise.resolve(),
     claims: () => ({ owned: {}, busy: {} }),
     beforeFetch: () => Promise.resolve(),
-    onRead: () => {},
+    fetch: (send, request) => send(request),
   });
   const consumer = new KafkaConsumer({
     kafka,
