@@ -1,10 +1,10 @@
-import type { MemberClaim, MemberSubscription, PartitionsByTopic } from './kafka.member-metadata';
+import type { MemberSubscription, PartitionsByTopic } from './kafka.member-metadata';
 
 interface Load {
   readonly id: string;
   readonly topics: ReadonlySet<string>;
   readonly busy: ReadonlySet<string>;
-  readonly held: Map<string, Place>;
+  readonly held: Set<Place>;
   /** Numbers of `held`, by topic. */
   readonly counts: Map<string, number>;
 }
@@ -53,8 +53,7 @@ export function placeKey(topic: string, partition: number): string {
 }
 
 function toLoad({ id, topics, claim }: GroupMember): Load {
-  const busy = new Set(Object.entries(claim?.busy ?? {}).flatMap(([topic, partitions]) => partitions.map((each) => placeKey(topic, each))));
-  return { id, topics: new Set(topics), busy, held: new Map(), counts: new Map() };
+  return { id, topics: new Set(topics), busy: new Set(keysOf(claim?.busy ?? {})), held: new Set(), counts: new Map() };
 }
 
 function placesOf(partitionsOf: ReadonlyMap<string, readonly number[]>): Place[] {
@@ -65,12 +64,12 @@ function placesOf(partitionsOf: ReadonlyMap<string, readonly number[]>): Place[]
 }
 
 function give(load: Load, place: Place): void {
-  load.held.set(place.key, place);
+  load.held.add(place);
   load.counts.set(place.topic, ofTopic(load, place.topic) + 1);
 }
 
 function move(place: Place, from: Load, to: Load): void {
-  from.held.delete(place.key);
+  from.held.delete(place);
   from.counts.set(place.topic, ofTopic(from, place.topic) - 1);
   give(to, place);
 }
@@ -88,13 +87,13 @@ function claimedBy(members: readonly GroupMember[]): Map<string, string> {
   const owners = new Map<string, string>();
   for (const { id, claim } of [...members].sort((a, b) => compare(a.id, b.id))) {
     if (!claim || claim.generation < last) continue;
-    for (const key of keysOf(claim)) if (!owners.has(key)) owners.set(key, id);
+    for (const key of keysOf(claim.owned)) if (!owners.has(key)) owners.set(key, id);
   }
   return owners;
 }
 
-function keysOf(claim: MemberClaim): string[] {
-  return Object.entries(claim.owned).flatMap(([topic, partitions]) => partitions.map((each) => placeKey(topic, each)));
+function keysOf(claimed: PartitionsByTopic): string[] {
+  return Object.entries(claimed).flatMap(([topic, partitions]) => partitions.map((each) => placeKey(topic, each)));
 }
 
 function leastLoaded(loads: readonly Load[], topic: string): Load | undefined {
@@ -140,7 +139,7 @@ function isBetter(move: Move, best: Move): boolean {
 function bestMove(from: Load, loads: readonly Load[]): Move | undefined {
   let best: Move | undefined;
   const targets = new Map<string, Load | undefined>([...from.counts.keys()].map((topic) => [topic, leastLoaded(loads, topic)]));
-  for (const place of from.held.values()) {
+  for (const place of from.held) {
     const to = targets.get(place.topic);
     if (!to || from.held.size - to.held.size < 2) continue;
     const inOne = ofTopic(from, place.topic);
@@ -172,8 +171,9 @@ interface Exchange {
 function findExchange(loads: readonly Load[], free: ReadonlySet<Place>): Exchange | undefined {
   for (const topic of new Set(loads.flatMap(({ counts }) => [...counts.keys()]))) {
     const readers = loads.filter(({ topics }) => topics.has(topic)).sort((a, b) => ofTopic(b, topic) - ofTopic(a, topic));
+    const fewestFirst = [...readers].reverse();
     for (const from of readers) {
-      for (const to of [...readers].reverse()) {
+      for (const to of fewestFirst) {
         if (ofTopic(from, topic) - ofTopic(to, topic) < 2) break;
         const place = cheapest(from, free, (each) => each.topic === topic)!;
         if (from.held.size > to.held.size) return { place, from, to, back: undefined };
@@ -189,13 +189,13 @@ function findExchange(loads: readonly Load[], free: ReadonlySet<Place>): Exchang
 function cheapest(load: Load, free: ReadonlySet<Place>, fits: (place: Place) => boolean): Place | undefined {
   const cost = (place: Place): number => (free.has(place) ? 0 : load.busy.has(place.key) ? 2 : 1);
   let best: Place | undefined;
-  for (const place of load.held.values()) if (fits(place) && (!best || cost(place) < cost(best))) best = place;
+  for (const place of load.held) if (fits(place) && (!best || cost(place) < cost(best))) best = place;
   return best;
 }
 
 function toAssignment({ id, held }: Load, owners: ReadonlyMap<string, string>): PartitionsByTopic {
   const assignment: Record<string, number[]> = {};
-  for (const { key, topic, partition } of held.values()) {
+  for (const { key, topic, partition } of held) {
     const owner = owners.get(key);
     if (owner !== undefined && owner !== id) continue;
     (assignment[topic] ??= []).push(partition);

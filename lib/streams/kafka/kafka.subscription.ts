@@ -196,11 +196,10 @@ export class KafkaSubscription implements MainStreamSubscription {
    * the time for which one has been paused: a short pause ends soon, a long one costs few fetches.
    */
   private fetchWaitMs(maxWaitMs: number): number {
-    let waitMs = maxWaitMs;
-    for (const { paused, pausedAt, state } of this.ownership.held.values()) {
-      if (paused && state === 'active')
-        waitMs = Math.min(waitMs, Math.max(MIN_FETCH_WAIT_MS, (performance.now() - pausedAt) * FETCH_WAIT_SHARE));
-    }
-    return Math.round(waitMs);
+    let pausedAt = -Infinity;
+    for (const partition of this.ownership.held.values())
+      if (partition.paused && partition.state === 'active') pausedAt = Math.max(pausedAt, partition.pausedAt);
+    const pauseMs = performance.now() - pausedAt;
+    return Math.round(Math.min(maxWaitMs, Math.max(MIN_FETCH_WAIT_MS, pauseMs * FETCH_WAIT_SHARE)));
   }
 }
